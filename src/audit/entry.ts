@@ -1,0 +1,210 @@
+import type { Arrival, Call, Target } from '../domain/call.ts';
+import type { Principal, Session } from '../domain/caller.ts';
+import type { Decision } from '../domain/decision.ts';
+import type { Json } from '../domain/message.ts';
+import type { Upcall } from '../domain/upstream.ts';
+import { member } from '../protocol/codec.ts';
+import { quote, shortHash, type Outside } from './outside.ts';
+
+/** What we know of the thing a call aims at, at the time of the call. */
+export type Described = {
+  readonly serverVersion?: string | undefined;
+  readonly toolDigest?: string | undefined;
+};
+
+/** What a trail has learnt of one call so far. */
+export type Facts = {
+  readonly arrival: Arrival;
+  /** Known once the credential was checked. */
+  readonly principal: Principal | undefined;
+  readonly call: Call | undefined;
+  readonly described: Described;
+  readonly decision: Decision | undefined;
+  readonly ordersVersion: string | undefined;
+  readonly withPayload: boolean;
+};
+
+/** A payload longer than this is left out, and the record says so. */
+export const payloadCharsMax = 1024 * 1024;
+
+/*
+ * Every line is one JSON object, put together by hand because it is written twice for each call. Members:
+ *
+ *   kind       decision | outcome | upcall | command | sign-ins; and what the journal says of itself
+ *   time       ISO 8601, milliseconds, wall clock            id         correlation id
+ *   caller     name of the credential                        client     what the client says it is
+ *   session    first 12 hex digits of a SHA-256              remote     address of the peer
+ *   toolDigest short SHA-256 of the tool's definition        resources  what the rule's `record` names, and the URI
+ *   decision   kind, rule, version of the orders, who agreed argBytes   UTF-8 bytes of `params`
+ *
+ * A call that goes out has two: `decision` with phase `intent` before, `outcome` with `committed` after. Every other call
+ * has one `outcome` that holds everything.
+ */
+
+/** The intent, before the call goes out. */
+export function intentEntry(facts: Facts, approvedBy: string, time: string, outside: Outside): string {
+  return `{"kind":"decision","phase":"intent","time":"${time}"${about(facts, approvedBy, outside)}}`;
+}
+
+/** The members that say which call it was; begins with a comma. */
+export function about(facts: Facts, approvedBy: string | undefined, outside: Outside): string {
+  const { arrival, call } = facts;
+  const message = arrival.message;
+  let text = `,"id":${quote(arrival.id)}`;
+  text += call === undefined ? early(arrival, facts.principal, outside) : whoIs(call.session, outside);
+  if (arrival.userAgent !== undefined) text += `,"userAgent":${outside(arrival.userAgent)}`;
+  text += `,"remote":${outside(arrival.remote)},"server":${outside(arrival.server)}`;
+  if (facts.described.serverVersion !== undefined)
+    text += `,"serverVersion":${outside(facts.described.serverVersion)}`;
+  if (facts.described.toolDigest !== undefined) text += `,"toolDigest":${quote(facts.described.toolDigest)}`;
+  text += `,"method":${message.kind === 'reply' ? '"(reply)"' : outside(message.method)}`;
+  if (call !== undefined)
+    text += `,"target":${targetText(call.target, outside)}${resources(call, facts.decision, outside)}`;
+  if (facts.decision !== undefined)
+    text += `,"decision":${decisionText(facts.decision, facts.ordersVersion, approvedBy, outside)}`;
+  const params = message.kind === 'reply' ? message.answer.text : message.params;
+  text += `,"argBytes":${params === undefined ? 0 : Buffer.byteLength(params)}`;
+  if (facts.withPayload && params !== undefined) text += payload('params', params);
+  return text;
+}
+
+/** A message from a server, and whether the caller was asked. */
+export function upcallEntry(
+  upcall: Upcall,
+  session: Session,
+  decision: Decision,
+  ordersVersion: string,
+  asked: boolean,
+  time: string,
+  outside: Outside,
+): string {
+  const { message } = upcall;
+  let text = `{"kind":"upcall","time":"${time}"`;
+  if (upcall.callId !== undefined) text += `,"id":${quote(upcall.callId)}`;
+  text += `${whoIs(session, outside)},"server":${outside(upcall.server)},"method":${outside(message.method)}`;
+  text += `,"message":"${message.kind}","decision":${decisionText(decision, ordersVersion, undefined, outside)}`;
+  return `${text},"asked":${asked},"argBytes":${message.params === undefined ? 0 : Buffer.byteLength(message.params)}}`;
+}
+
+/** A command of the operator. */
+export type CommandRecord = {
+  readonly by: string;
+  readonly command: string;
+  /** Never the value of a secret. */
+  readonly args: readonly string[];
+  /** What came of it, in a word or a sentence. */
+  readonly result: string;
+};
+
+export function commandEntry(record: CommandRecord, time: string, outside: Outside): string {
+  const args = record.args.map(outside).join(',');
+  return (
+    `{"kind":"command","time":"${time}","by":${outside(record.by)},"command":${outside(record.command)}` +
+    `,"args":[${args}],"result":${outside(record.result)}}`
+  );
+}
+
+/** Failed sign-ins that have no record of their own, because there were too many. */
+export function signInsEntry(
+  remote: string,
+  count: number,
+  sinceMs: number,
+  time: string,
+  outside: Outside,
+): string {
+  const since = new Date(sinceMs).toISOString();
+  return `{"kind":"sign-ins","time":"${time}","remote":${outside(remote)},"suppressed":${count},"since":"${since}"}`;
+}
+
+/** A member that holds a payload, or says that it was too large; begins with a comma. */
+export function payload(name: 'params' | 'result', text: string): string {
+  return text.length <= payloadCharsMax ? `,"${name}":${text}` : `,"${name}Omitted":"too large"`;
+}
+
+/** The caller's part is the same for every call of a session, so it is put together once. */
+const known = new WeakMap<Session, { readonly agreed: Session['agreed']; readonly text: string }>();
+
+function whoIs(session: Session, outside: Outside): string {
+  const found = known.get(session);
+  if (found !== undefined && found.agreed === session.agreed) return found.text;
+  const { agreed } = session;
+  let text = `,"caller":${outside(session.principal.name)}`;
+  if (agreed !== undefined) {
+    text += `,"client":{"name":${outside(agreed.client.name)},"version":${outside(agreed.client.version)}}`;
+  }
+  text += `,"session":"${shortHash(session.id)}"`;
+  known.set(session, { agreed, text });
+  return text;
+}
+
+/** What is known of a message that never became a call. */
+function early(arrival: Arrival, principal: Principal | undefined, outside: Outside): string {
+  const caller = principal === undefined ? '' : `,"caller":${outside(principal.name)}`;
+  return caller + claimed(arrival);
+}
+
+function claimed(arrival: Arrival): string {
+  return arrival.sessionId === undefined ? '' : `,"session":"${shortHash(arrival.sessionId)}"`;
+}
+
+function targetText(target: Target, outside: Outside): string {
+  return `{"kind":"${target.kind}","name":${outside(targetName(target))}}`;
+}
+
+function targetName(target: Target): string {
+  switch (target.kind) {
+    case 'tool':
+    case 'prompt':
+      return target.name;
+    case 'resource':
+      return target.uri;
+    case 'completion':
+      return target.of.kind === 'prompt' ? target.of.name : target.of.uri;
+    case 'listing':
+      return target.of;
+    case 'protocol':
+    case 'upcall':
+    case 'unknown':
+      return target.method;
+  }
+}
+
+function decisionText(
+  decision: Decision,
+  version: string | undefined,
+  approvedBy: string | undefined,
+  outside: Outside,
+): string {
+  let text = `{"kind":"${decision.kind}","rule":${outside(decision.rule)}`;
+  if (version !== undefined) text += `,"orders":${outside(version)}`;
+  if (approvedBy !== undefined) text += `,"approvedBy":${outside(approvedBy)}`;
+  return `${text}}`;
+}
+
+function resources(call: Call, decision: Decision | undefined, outside: Outside): string {
+  const paths = decision === undefined || decision.kind === 'deny' ? [] : decision.record;
+  const uri = call.target.kind === 'resource' ? [`"uri":${outside(call.target.uri)}`] : [];
+  if (paths.length === 0 && uri.length === 0) return '';
+  const found = paths.flatMap((path) => {
+    const value = recorded(call, path.split('.'), outside);
+    return value === undefined ? [] : [`${outside(path)}:${value}`];
+  });
+  return `,"resources":{${[...uri, ...found].join(',')}}`;
+}
+
+/** The value at a path into the arguments, as JSON text; undefined where the path leads nowhere. */
+function recorded(call: Call, path: readonly string[], outside: Outside): string | undefined {
+  let value: Json | undefined = call.params['arguments'];
+  for (const key of path) {
+    if (typeof value !== 'object' || value === null || Array.isArray(value) || !Object.hasOwn(value, key))
+      return undefined;
+    value = value[key];
+  }
+  if (typeof value === 'string') return outside(value);
+  if (value === undefined || value === null || typeof value === 'boolean') return String(value ?? null);
+  if (typeof value === 'number' && Number.isSafeInteger(value) && !Object.is(value, -0)) return String(value);
+  // Other numbers, lists and objects as text with the digits they came with: a double may round one id to another.
+  const text = call.message.kind === 'reply' ? undefined : call.message.params;
+  const exact = text === undefined ? undefined : member(text, ['arguments', ...path]);
+  return exact === undefined ? undefined : outside(exact);
+}

@@ -1,0 +1,69 @@
+import type { Credentials, Principal, Session } from '../domain/caller.ts';
+import type { Arrival, Call, Outlet } from '../domain/call.ts';
+import type { Charge, Consent, Decision, Permit } from '../domain/decision.ts';
+import type { Answer, JsonText } from '../domain/message.ts';
+import type { Orders } from '../domain/orders.ts';
+import type { Outcome } from '../domain/outcome.ts';
+import type { Grounds, Pass } from '../domain/pass.ts';
+import type { RedactedJson } from '../domain/redacted.ts';
+import type { Upcall } from '../domain/upstream.ts';
+
+/** What the stories need from the rooms, and nothing more. Everything here can fail; everything else is pure. */
+export type DataPlane = {
+  readonly audit: Audit;
+  readonly callers: { readonly identify: (credentials: Credentials) => Principal };
+  readonly sessions: Sessions;
+  readonly orders: { readonly current: () => Orders };
+  readonly inFlight: InFlight;
+  readonly limits: { readonly charge: (orders: Orders, call: Call, permit: Permit) => Charge };
+  readonly gate: { readonly ask: (call: Call, permit: Permit) => Consent | Promise<Consent> };
+  /** `undefined`: a notification or a reply; it went, and nothing comes back. */
+  readonly fleet: { readonly forward: (pass: Pass) => Promise<Answer | undefined> };
+  readonly redactor: { readonly clean: (text: JsonText) => RedactedJson };
+};
+
+export type Audit = {
+  /** Throws `AUDIT_UNAVAILABLE` when the journal cannot be written. */
+  readonly open: (arrival: Arrival) => Trail;
+  /** A decision about a message from a server. Throws like `open`. */
+  readonly upcall: (
+    upcall: Upcall,
+    session: Session,
+    decision: Decision,
+    ordersVersion: string,
+    asked: boolean,
+  ) => void;
+};
+
+/** The record of one call. */
+export type Trail = {
+  readonly identified: (principal: Principal) => void;
+  readonly named: (call: Call) => void;
+  readonly decided: (decision: Decision, orders: Orders) => void;
+  /** Writes the intent down and issues the pass. Rejects with `AUDIT_UNAVAILABLE`, and then there is no pass. */
+  readonly commit: (grounds: Grounds) => Promise<Pass>;
+  readonly close: (outcome: Outcome) => void;
+};
+
+export type Sessions = {
+  /** Finds the caller's session, or makes one for `initialize`. A stranger's session is as unknown as none. */
+  readonly resolve: (principal: Principal, arrival: Arrival) => Session;
+  /** Told the answer to `initialize`: the session stands from now on, or there is none when the answer is an error. */
+  readonly agree: (call: Call, answer: Answer) => Session | undefined;
+  /** The sessions an upcall may reach. */
+  readonly reachedBy: (upcall: Upcall) => readonly Session[];
+  /** The session's standing stream; keeps a bounded backlog while there is none. */
+  readonly standing: (session: Session) => Outlet;
+};
+
+/** The calls under way. */
+export type InFlight = {
+  /** Throws `BAD_MESSAGE` when the session already uses this request id. */
+  readonly add: (call: Call) => void;
+  readonly remove: (call: Call) => void;
+  readonly find: (callId: string) => Call | undefined;
+  /** The youngest request of a session, whose stream is where a server's question belongs. */
+  readonly newest: (session: Session) => Call | undefined;
+  /** Stops the request that a `notifications/cancelled` names. */
+  readonly cancel: (call: Call) => void;
+};

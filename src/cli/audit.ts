@@ -1,0 +1,79 @@
+import { InvalidArgumentError, type Command } from 'commander';
+import type { Finish, Io, Told } from './io.ts';
+import { examples, leaf } from './help.ts';
+import { auditDirIn, policiesDir, stateDir } from './place.ts';
+
+const limitMax = 100_000;
+
+type Options = {
+  readonly policies?: string;
+  readonly json?: true;
+  readonly tool?: string;
+  readonly caller?: string;
+  readonly correlation?: string;
+  readonly outcome?: string;
+  readonly server?: string;
+  readonly since?: string;
+  readonly limit: number;
+};
+
+/** `mcpd audit query`: finds calls in the journal. It reads files, so it works without the daemon. */
+export function addAudit(program: Command, io: Io, finish: Finish): void {
+  const audit = program
+    .command('audit')
+    .summary('the journal: query')
+    .description('The journal of every call, decision and operator command.')
+    .helpCommand(false);
+  leaf(audit, 'query')
+    .description('Finds records in the journal; oldest first, the newest so many. All conditions must fit.')
+    .option('--tool <name>', 'TOOL or SERVER/TOOL')
+    .option('--server <name>', 'one server')
+    .option('--caller <name>', 'name of the key')
+    .option('--correlation <id>', 'the id that the caller was given')
+    .option(
+      '--outcome <word>',
+      'answered, refused, declined, failed, …, or an error such as rate-limited; unknown: it went out and nothing came back',
+    )
+    .option('--since <when>', '90s, 30min, 2h, 7d, or a date such as 2026-01-31')
+    .option('--limit <count>', 'at most so many', count, 50)
+    .addHelpText(
+      'after',
+      examples([
+        'mcpd audit query --since 2h',
+        'mcpd audit query --tool files/write_file --outcome refused',
+        'mcpd audit query --correlation 01J… --json',
+      ]),
+    )
+    .action(async (options: Options) => {
+      finish(
+        await query(stateDir(policiesDir(options.policies, io.env), io.env), options, io.now()),
+        options.json === true,
+      );
+    });
+}
+
+async function query(dir: string, options: Options, nowMs: number): Promise<Told> {
+  const { parseSince, query: find } = await import('../audit/query.ts');
+  const { readJournal } = await import('../audit/journal-files.ts');
+  const { printFindings } = await import('../audit/query-print.ts');
+  const { tool, caller, correlation, outcome, server, since, limit } = options;
+  const sinceMs = since === undefined ? undefined : parseSince(since, nowMs);
+  const findings = await find(readJournal(auditDirIn(dir)), {
+    tool,
+    caller,
+    correlation,
+    outcome,
+    server,
+    sinceMs,
+    limit,
+  });
+  const { records, unreadable } = findings;
+  return { reply: { ok: true, command: 'audit query', records, unreadable }, text: printFindings(findings) };
+}
+
+function count(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < 1 || value > limitMax)
+    throw new InvalidArgumentError(`It must be 1 to ${limitMax}.`);
+  return value;
+}

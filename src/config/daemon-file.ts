@@ -1,0 +1,81 @@
+import { resolve } from 'node:path';
+import type { z } from 'zod';
+import { Fault } from '../domain/faults.ts';
+import type { Complaints } from './complain.ts';
+import { quote } from './complaint.ts';
+import { isLoopback } from './schema.ts';
+import type { DaemonFile, daemonShape } from './schema.ts';
+import { stateDirFrom } from './state-dir.ts';
+import type { Environment } from './state-dir.ts';
+
+/** mcpd.toml whose shape is right, turned into what the house works with; whatever does not fit is complained about. */
+export function daemonFile(
+  written: z.output<typeof daemonShape>,
+  place: { readonly file: string; readonly folder: string; readonly env: Environment },
+  complaints: Complaints,
+): DaemonFile {
+  const { listen, callers, requests, sessions } = written;
+  if (!isLoopback(listen.host)) {
+    if (callers.without_key === 'allowed') {
+      // Anyone on the network would be "anyone on this machine".
+      const what = `callers without a key cannot be allowed while listening on ${quote(listen.host)}`;
+      complaints.about(
+        ['callers', 'without_key'],
+        what,
+        'a loopback host such as 127.0.0.1, or no such line',
+      );
+    }
+    const what = `${quote(listen.host)} can be reached from other machines, and keys travel there unencrypted`;
+    complaints.about(['listen', 'host'], what, 'a loopback host behind a proxy that speaks TLS', 'warning');
+  }
+  if (requests.headers_within > requests.read_within) {
+    complaints.about(
+      ['requests', 'headers_within'],
+      'headers may take longer than the whole request',
+      'at most read_within',
+    );
+  }
+  if (sessions.per_caller_max > sessions.max) {
+    complaints.about(
+      ['sessions', 'per_caller_max'],
+      'one caller may have more sessions than there are',
+      'at most max',
+    );
+  }
+  return {
+    file: place.file,
+    listen: {
+      host: listen.host,
+      port: listen.port,
+      allowedHosts: listen.allowed_hosts,
+      allowedOrigins: listen.allowed_origins,
+    },
+    callersWithoutKey: callers.without_key,
+    requests: {
+      bodyBytesMax: requests.body_max,
+      depthMax: requests.depth_max,
+      readWithinMs: requests.read_within,
+      headersWithinMs: requests.headers_within,
+    },
+    sessions: { max: sessions.max, perCallerMax: sessions.per_caller_max, idleMs: sessions.idle },
+    perCaller: written.limits.per_caller,
+    log: { level: written.log.level, fileBytesMax: written.log.file_max, filesMax: written.log.files_max },
+    drainWithinMs: written.stop.drain_within,
+    questionsMax: written.confirm.questions_max,
+    stateDir: stateDirOf(written.state.dir, place, complaints),
+  };
+}
+
+function stateDirOf(
+  written: string | undefined,
+  { folder, env }: { readonly folder: string; readonly env: Environment },
+  complaints: Complaints,
+): string {
+  try {
+    return stateDirFrom(env, written === undefined ? undefined : resolve(folder, written));
+  } catch (reason) {
+    const fault = Fault.from(reason);
+    complaints.about(['state', 'dir'], fault.detail ?? fault.says, fault.hint ?? 'an absolute path');
+    return '';
+  }
+}

@@ -1,0 +1,86 @@
+import type { JsonText } from '../domain/message.ts';
+import { printable, printableJson } from '../domain/printable.ts';
+import { members } from '../protocol/codec.ts';
+import type { Question } from './question.ts';
+
+export type ShowOptions = {
+  readonly nowMs: number;
+  /** At most so many characters of one argument; what is cut is marked. Infinity shows everything. */
+  readonly charsMax?: number;
+};
+
+const charsMaxDefault = 2000;
+
+/**
+ * A question as text for a terminal. Whatever the caller put into its arguments, the terminal obeys none of it, nothing
+ * looks like another line of ours, and nothing is left out without saying so.
+ */
+export function showQuestion(question: Question, { nowMs, charsMax = charsMaxDefault }: ShowOptions): string {
+  const lines: [string, string][] = [
+    ['question', question.id],
+    ['caller', question.caller],
+    ['server', question.server],
+    [aim(question).kind, aim(question).name],
+    ['rule', question.rule],
+    ['call', question.callId],
+    ['expires', inWords(question.expiresAt - nowMs)],
+  ];
+  const facts = lines.map(([name, value]) => `${name.padEnd(10)} ${cut(printable(value), charsMax)}`);
+  const args = argLines(question.argsText, charsMax).map((line) => `  ${line}`);
+  const size = `${question.argsText.length} characters, sha256 ${question.argsSha256}`;
+  return [...facts, `${'arguments'.padEnd(10)} ${size}`, ...args].join('\n') + '\n';
+}
+
+function aim({ target, method }: Question): { readonly kind: string; readonly name: string } {
+  switch (target.kind) {
+    case 'tool':
+    case 'prompt':
+      return { kind: target.kind, name: target.name };
+    case 'resource':
+      return { kind: 'resource', name: target.uri };
+    case 'completion':
+      return { kind: 'completion', name: target.of.kind === 'prompt' ? target.of.name : target.of.uri };
+    default:
+      return { kind: target.kind, name: method };
+  }
+}
+
+/** One line for each member of `params`, and for each of its arguments. Digits and order are those that go out. */
+function argLines(text: string, charsMax: number): readonly string[] {
+  // The daemon sends canonical JSON. Anything else is still shown, but not taken apart.
+  if (!isJson(text)) return [cut(printable(text), charsMax)];
+  return membersOf(text).flatMap(([name, value]) => {
+    const nested = name === 'arguments' ? membersOf(value) : [];
+    if (nested.length === 0) return [argLine(JSON.stringify(name), value, charsMax)];
+    return nested.map(([inner, it]) => argLine(`arguments.${JSON.stringify(inner)}`, it, charsMax));
+  });
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function membersOf(text: string): readonly (readonly [string, JsonText])[] {
+  return text.startsWith('{') ? members(text as JsonText) : [];
+}
+
+function argLine(name: string, value: string, charsMax: number): string {
+  return `${cut(printableJson(name), charsMax)} = ${cut(printableJson(value), charsMax)}`;
+}
+
+function cut(text: string, charsMax: number): string {
+  return text.length <= charsMax
+    ? text
+    : `${text.slice(0, charsMax)} …[CUT: ${charsMax} of ${text.length} characters shown]`;
+}
+
+function inWords(leftMs: number): string {
+  if (leftMs <= 0) return 'now';
+  const seconds = Math.ceil(leftMs / 1000);
+  return seconds < 120 ? `in ${seconds} s` : `in ${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}

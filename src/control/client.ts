@@ -1,0 +1,118 @@
+import { connect } from 'node:net';
+import { userInfo } from 'node:os';
+import type { Json } from '../domain/message.ts';
+import { canonical, decodeUtf8, encode, objectOf } from '../protocol/codec.ts';
+import type { ReplyError } from '../operate/reply.ts';
+import { checkLength } from './place.ts';
+import { replyBytesMax } from './line.ts';
+
+const NEWLINE = 0x0a;
+
+/** What the daemon answered. `ok: false` may carry fields too: what took effect all the same. */
+export type Answer =
+  | { readonly ok: true; readonly [field: string]: unknown }
+  | { readonly ok: false; readonly error: ReplyError; readonly [field: string]: unknown };
+
+/** The daemon cannot be reached, or did not answer. */
+export class NoAnswer extends Error {
+  readonly code: 'NOT_RUNNING' | 'NOT_PERMITTED' | 'NO_ANSWER';
+  readonly hint: string;
+
+  constructor(code: NoAnswer['code'], says: string, hint: string) {
+    super(says);
+    this.name = 'NoAnswer';
+    this.code = code;
+    this.hint = hint;
+  }
+}
+
+/** Sends one command and waits for its answer. Throws `NoAnswer`, and `CONFIG_INVALID` for a path that is too long. */
+export async function ask(
+  socketPath: string,
+  command: string,
+  args: Readonly<Record<string, Json>> = {},
+  { answerWithinMs = 60_000, operator = whoAmI() }: { answerWithinMs?: number; operator?: string } = {},
+): Promise<Answer> {
+  checkLength(Buffer.byteLength(socketPath), socketPath);
+  const line = await exchange(socketPath, `${encode({ command, args, operator })}\n`, answerWithinMs);
+  const reply = objectOf(canonical(decodeUtf8(line), { bytesMax: replyBytesMax, depthMax: 64 }));
+  if (typeof reply['ok'] !== 'boolean')
+    throw new NoAnswer('NO_ANSWER', `what answers at ${socketPath} is not mcpd`, 'mcpd ctl status');
+  // The daemon is the one writer of this line; `ok` decides which of the two shapes it has.
+  return reply as Answer;
+}
+
+/** The operating-system user, which the journal records; `uid-…` where the system has no name for it. */
+export function whoAmI(): string {
+  try {
+    return userInfo().username.slice(0, 64);
+  } catch {
+    return `uid-${process.getuid?.() ?? 'unknown'}`;
+  }
+}
+
+function exchange(socketPath: string, line: string, answerWithinMs: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    const socket = connect(socketPath);
+    const settle = (end: () => void) => {
+      clearTimeout(timer);
+      socket.destroy();
+      end();
+    };
+    const silent = (why: string) =>
+      settle(() =>
+        reject(
+          new NoAnswer(
+            'NO_ANSWER',
+            `mcpd did not answer: ${why}`,
+            'ask again: mcpd ctl status; then look into its log',
+          ),
+        ),
+      );
+    const timer = setTimeout(() => silent(`${answerWithinMs} ms passed`), answerWithinMs);
+    socket.once('connect', () => socket.write(line));
+    socket.on('data', (chunk: Buffer) => {
+      chunks.push(chunk);
+      bytes += chunk.length;
+      if (bytes > replyBytesMax) silent('its answer is too large');
+      else if (chunk.includes(NEWLINE)) {
+        const all = Buffer.concat(chunks);
+        settle(() => resolve(all.subarray(0, all.indexOf(NEWLINE))));
+      }
+    });
+    socket.once('end', () => silent('it hung up'));
+    // When the daemon refuses a command before reading all of it, the write breaks although the answer is here.
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') return;
+      settle(() => reject(connectError(socketPath, error)));
+    });
+    socket.once('close', () => silent('it hung up'));
+  });
+}
+
+function connectError(socketPath: string, error: NodeJS.ErrnoException): NoAnswer {
+  switch (error.code) {
+    case 'ENOENT':
+    case 'ECONNREFUSED':
+      return new NoAnswer(
+        'NOT_RUNNING',
+        `the daemon is not running: nothing answers at ${socketPath}`,
+        'start it with: mcpd run',
+      );
+    case 'EACCES':
+    case 'EPERM':
+      return new NoAnswer(
+        'NOT_PERMITTED',
+        `you may not use ${socketPath}`,
+        'run this as the user that mcpd runs as',
+      );
+    default:
+      return new NoAnswer(
+        'NO_ANSWER',
+        `no answer from ${socketPath}: ${error.message}`,
+        'ask again: mcpd ctl status',
+      );
+  }
+}

@@ -1,0 +1,179 @@
+import { chmodSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { Fault } from '../domain/faults.ts';
+import type { Order } from '../operate/commands.ts';
+import { refusal, type Reply } from '../operate/reply.ts';
+import { orderBytesMax, readOrder } from './line.ts';
+import { look, prepare, removeIfSame, show, type Place } from './place.ts';
+
+const NEWLINE = 0x0a;
+const lingerMs = 5000;
+
+export type ControlOptions = {
+  /** Absolute; its directory is made, or must be the owner's alone. */
+  readonly path: string;
+  readonly answer: (order: Order) => Promise<Reply>;
+  /** Every reply goes through it: what is shown to an operator may be copied anywhere. */
+  readonly redact: (text: string) => string;
+  /** For the whole command to arrive. */
+  readonly orderWithinMs?: number;
+  readonly connectionsMax?: number;
+};
+
+/** One operator's connection: one line in, one line out, gone. */
+type Visit = { readonly socket: Socket; answering: boolean };
+
+/** The operator's door: a unix socket in an owner-only directory. To hold it is also to be the one daemon. */
+export class ControlSocket {
+  readonly #server: Server;
+  readonly #options: Required<ControlOptions>;
+  /** Oldest first. */
+  readonly #visits = new Set<Visit>();
+  #forget: () => void = () => {};
+
+  private constructor(options: ControlOptions) {
+    this.#options = { orderWithinMs: 5000, connectionsMax: 32, ...options };
+    // Half open: `nc -U` closes its side when it has said everything, and still wants to hear the answer.
+    this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#receive(socket));
+  }
+
+  /** Throws `CONFIG_INVALID`: another mcpd is running, or the path is not ours to use. */
+  static async open(options: ControlOptions): Promise<ControlSocket> {
+    const place = await prepare(options.path);
+    const control = new ControlSocket(options);
+    await control.#listen(place);
+    return control;
+  }
+
+  /** Hangs up on everyone and removes the socket if it is still this one. May be called twice. */
+  async close(): Promise<void> {
+    this.#forget();
+    for (const { socket } of this.#visits) socket.destroy();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+
+  async #listen(place: Place): Promise<void> {
+    const server = this.#server;
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (cause) =>
+        reject(
+          new Fault('CONFIG_INVALID', {
+            detail: `no control socket at ${place.path}: ${cause.message}`,
+            hint: 'see that the state directory can be written',
+            cause,
+          }),
+        ),
+      );
+      // The socket is born with mode 0600 under a hidden name, so there is no moment in which others could connect.
+      const before = process.umask(0o177);
+      try {
+        server.listen(place.hidden, resolve);
+      } finally {
+        process.umask(before);
+      }
+    });
+    server.removeAllListeners('error');
+    // A failed accept (no more file descriptors) must not end the daemon; the next one may work.
+    server.on('error', () => {});
+    try {
+      chmodSync(place.hidden, 0o600);
+      show(place);
+    } catch (reason) {
+      await this.close();
+      throw reason;
+    }
+    const ours = look(place.path);
+    // Closing a server makes libuv remove the name it was bound to, whatever lies there by then. That name is gone
+    // already; the public one is removed here, and only if it is still our socket.
+    if (ours !== undefined) {
+      this.#forget = () => {
+        this.#forget = () => {};
+        removeIfSame(place.path, ours);
+      };
+    }
+  }
+
+  #receive(socket: Socket): void {
+    // Otherwise a script that forgets to hang up would keep the operator from the kill switch.
+    if (this.#visits.size >= this.#options.connectionsMax) this.#hangUpOnTheSilent();
+    const visit: Visit = { socket, answering: false };
+    this.#visits.add(visit);
+    const timer = setTimeout(
+      () => this.#turnAway(visit, 'no whole command in time'),
+      this.#options.orderWithinMs,
+    );
+    socket.once('close', () => {
+      clearTimeout(timer);
+      this.#visits.delete(visit);
+    });
+    // The operator hung up before the answer. What was asked is done and recorded all the same.
+    socket.on('error', () => socket.destroy());
+
+    if (this.#visits.size > this.#options.connectionsMax) {
+      visit.answering = true;
+      this.#reply(visit, refusal(new Fault('TOO_MANY', { detail: 'too many commands at once' })));
+      return;
+    }
+
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    const take = (line: Buffer) => {
+      clearTimeout(timer);
+      void this.#carryOut(visit, line);
+    };
+    socket.on('data', (chunk: Buffer) => {
+      if (visit.answering) return;
+      chunks.push(chunk);
+      bytes += chunk.length;
+      const newline = chunk.indexOf(NEWLINE);
+      const lineBytes = newline < 0 ? bytes : bytes - chunk.length + newline;
+      if (lineBytes > orderBytesMax) {
+        this.#turnAway(visit, `a command has at most ${orderBytesMax} bytes`, 'TOO_LARGE');
+      } else if (newline >= 0) {
+        if (newline < chunk.length - 1) this.#turnAway(visit, 'one connection carries one command');
+        else take(Buffer.concat(chunks).subarray(0, lineBytes));
+      }
+    });
+    socket.once('end', () => {
+      if (visit.answering) return;
+      if (bytes === 0) socket.destroy();
+      else take(Buffer.concat(chunks));
+    });
+  }
+
+  async #carryOut(visit: Visit, line: Buffer): Promise<void> {
+    visit.answering = true;
+    let reply: Reply;
+    try {
+      reply = await this.#options.answer(readOrder(line));
+    } catch (reason) {
+      reply = refusal(reason);
+    }
+    this.#reply(visit, reply);
+  }
+
+  #turnAway(visit: Visit, detail: string, code: 'BAD_MESSAGE' | 'TOO_LARGE' = 'BAD_MESSAGE'): void {
+    visit.answering = true;
+    this.#reply(visit, refusal(new Fault(code, { detail })));
+  }
+
+  #reply({ socket }: Visit, reply: Reply): void {
+    if (socket.destroyed) return;
+    // Nothing more is read; what the other side still wants to say stays in its own buffer and ends with the connection.
+    socket.pause();
+    const timer = setTimeout(() => socket.destroy(), lingerMs);
+    socket.end(`${this.#options.redact(JSON.stringify(reply))}\n`, () => {
+      clearTimeout(timer);
+      socket.destroy();
+    });
+  }
+
+  #hangUpOnTheSilent(): void {
+    for (const visit of this.#visits) {
+      if (visit.answering) continue;
+      this.#visits.delete(visit);
+      visit.socket.destroy();
+      return;
+    }
+  }
+}

@@ -1,0 +1,577 @@
+import type { Server } from 'node:http';
+import { Audit } from './audit/trail.ts';
+import { Journal } from './audit/journal.ts';
+import { Scribe } from './audit/scribe.ts';
+import type { DataPlane } from './call/data-plane.ts';
+import { handleUpcall } from './call/handle-upcall.ts';
+import { CallsInFlight } from './call/in-flight.ts';
+import { identify } from './callers/identify.ts';
+import { loadKeyRing, type KeyRing } from './callers/keys.ts';
+import { SessionStore } from './callers/sessions.ts';
+import { loadPolicies, type Loaded as LoadedPolicies } from './config/load.ts';
+import { printComplaint } from './config/complaint.ts';
+import type { DaemonFile } from './config/schema.ts';
+import { openStateDir, type Environment, type StateDir } from './config/state-dir.ts';
+import { watchPolicies, type Watch } from './config/watch.ts';
+import { Gate } from './confirm/gate.ts';
+import { ControlSocket } from './control/socket.ts';
+import { childCookie } from './cookie.ts';
+import type { Principal } from './domain/caller.ts';
+import { realClock } from './domain/clock.ts';
+import { Fault } from './domain/faults.ts';
+import type { JsonText } from './domain/message.ts';
+import type { Orders } from './domain/orders.ts';
+import { Fleet } from './fleet/fleet.ts';
+import { sweep } from './fleet/sweep.ts';
+import { addressesOf } from './front/address.ts';
+import { createFront } from './front/server.ts';
+import { Limiter } from './limits/limiter.ts';
+import { openLog, type Log } from './log.ts';
+import type { AdminPlane } from './operate/admin-plane.ts';
+import { carryOut, type Order } from './operate/commands.ts';
+import { reloader, versionWith, type Loaded, type ReloadReport } from './operate/reload.ts';
+import { refusal, type Reply } from './operate/reply.ts';
+import { judge, report, type Health } from './operate/status.ts';
+import { SwitchStore } from './operate/switches.ts';
+import { compile, type Complaint } from './policy/compile.ts';
+import { decide } from './policy/decide.ts';
+import { preview, type Preview } from './policy/preview.ts';
+import { Redactor } from './redact/redact.ts';
+import { resolveSecrets } from './secrets/resolve.ts';
+import { version } from './version.ts';
+
+export type DaemonOptions = {
+  readonly policies: string;
+  readonly env: Environment;
+  readonly isTty: boolean;
+  readonly stdout: { readonly write: (text: string) => unknown };
+};
+
+/** How often the daemon looks for sessions that nobody uses. */
+const sweepEveryMs = 30_000;
+/** For the first start of all servers; later ones come up while calls are served. */
+const readyWithinMs = 25_000;
+
+/** Builds every room once, hands the stories their planes, and takes everything down again in order. */
+export class Daemon {
+  readonly file: DaemonFile;
+  readonly state: StateDir;
+  readonly #options: DaemonOptions;
+  readonly #log: Log;
+  readonly #redactor: Redactor;
+  readonly #inFlight = new CallsInFlight();
+  readonly #startedAt = realClock.steadyMs();
+  readonly #switches: SwitchStore;
+  #orders: Orders;
+  #keys: KeyRing;
+  #audit!: Audit;
+  #scribe!: Scribe;
+  #fleet!: Fleet;
+  #sessions!: SessionStore;
+  #gate!: Gate;
+  #front!: Server;
+  readonly #control: ControlSocket;
+  #watch: Watch | undefined;
+  #sweeper: NodeJS.Timeout | undefined;
+  #draining = false;
+  #journalFault: string | undefined;
+  #reloadFault: string | undefined;
+
+  private constructor(
+    options: DaemonOptions,
+    file: DaemonFile,
+    state: StateDir,
+    control: ControlSocket,
+    log: Log,
+    redactor: Redactor,
+    orders: Orders,
+    switches: SwitchStore,
+  ) {
+    this.#control = control;
+    this.#options = options;
+    this.file = file;
+    this.state = state;
+    this.#log = log;
+    this.#redactor = redactor;
+    this.#orders = orders;
+    this.#switches = switches;
+    this.#keys = loadKeyRing(state.dir);
+  }
+
+  /** Throws `CONFIG_INVALID` with everything that is wrong, before any server is started. */
+  static async start(options: DaemonOptions): Promise<Daemon> {
+    const loaded = loadPolicies(options.policies, options.env);
+    if (!loaded.ok)
+      throw new Fault('CONFIG_INVALID', { detail: loaded.complaints.map(printComplaint).join('\n') });
+    process.umask(0o077);
+    const state = openStateDir(loaded.daemon.stateDir);
+    const redactor = new Redactor();
+    let daemon: Daemon | undefined;
+    // First the socket: whoever holds it is the one daemon of this state directory, and may read switches, sweep and write.
+    // A switch that an earlier daemon is still throwing would otherwise be read too soon, and lost.
+    const control = await ControlSocket.open({
+      path: state.controlSocket,
+      answer: async (order) =>
+        daemon === undefined
+          ? refusal(new Fault('DRAINING', { detail: 'mcpd is starting' }))
+          : daemon.#carryOut(order),
+      redact: (text) => redactor.cleanText(text),
+    });
+    try {
+      const building = await Daemon.#build(options, loaded, state, control, redactor);
+      await building.#open(loaded.digest);
+      daemon = building;
+      return building;
+    } catch (reason) {
+      await control.close();
+      throw reason;
+    }
+  }
+
+  static async #build(
+    options: DaemonOptions,
+    loaded: GoodPolicies,
+    state: StateDir,
+    control: ControlSocket,
+    redactor: Redactor,
+  ): Promise<Daemon> {
+    const switches = SwitchStore.open(state.dir);
+    const compiled = compile(
+      loaded.servers,
+      switches.current(),
+      loaded.daemon.perCaller,
+      versionWith(loaded.digest, switches.changes()),
+    );
+    if (!compiled.ok)
+      throw new Fault('CONFIG_INVALID', { detail: placed(loaded, compiled.complaints).join('\n') });
+    const log = await openLog({
+      level: loaded.daemon.log.level,
+      dir: state.logDir,
+      size: loaded.daemon.log.fileBytesMax,
+      count: loaded.daemon.log.filesMax,
+      redact: (text) => redactor.cleanText(text),
+      isTty: options.isTty,
+      stdout: options.stdout,
+    });
+    for (const warning of loaded.warnings)
+      log.log('warn', { file: warning.file, line: warning.line }, printComplaint(warning));
+    return new Daemon(options, loaded.daemon, state, control, log, redactor, compiled.orders, switches);
+  }
+
+  get url(): string {
+    return addressesOf(this.file.listen.host, this.file.listen.port).url;
+  }
+
+  async #open(digest: string): Promise<void> {
+    const cookie = childCookie(this.state.dir);
+    const leftovers = sweep(cookie);
+    if (leftovers.length > 0)
+      this.#log.log('warn', { pids: leftovers }, 'ended servers that an earlier mcpd left behind');
+
+    this.#scribe = new Scribe({
+      open: () => Journal.open({ dir: this.state.auditDir }),
+      clock: realClock,
+      onTrouble: (fault) => this.#onJournal(fault),
+    });
+    this.#audit = new Audit({
+      scribe: this.#scribe,
+      clock: realClock,
+      redact: (line) => this.#redactor.clean(line as JsonText),
+      describe: (server, tool) => this.#describe(server, tool),
+      policyOf: (server) => this.#orders.servers.get(server),
+    });
+    this.#gate = new Gate({
+      clock: realClock,
+      redact: (params) => this.#redactor.clean(params as JsonText),
+      pendingMax: this.file.questionsMax,
+      onAsk: (question) =>
+        this.#log.log(
+          'warn',
+          { id: question.callId, caller: question.caller, server: question.server, target: question.target },
+          `a call waits for a yes: mcpd ctl approve ${question.id}`,
+        ),
+    });
+    this.#fleet = new Fleet({
+      clock: realClock,
+      random: Math.random,
+      cookie,
+      version,
+      log: (level, fields, message) => this.#log.log(level, { ...fields }, message),
+      clean: (text) => this.#redactor.cleanText(text),
+      bounds: { depthMax: 512 },
+      secretsFor: async (spec) => {
+        const values = await resolveSecrets(spec.secrets, spec.cwd);
+        for (const [name, value] of Object.entries(values)) {
+          const learned = this.#redactor.learn(value);
+          if (learned.kind !== 'learned')
+            this.#log.log(
+              'warn',
+              { server: spec.name, variable: name },
+              `a secret is ${learned.kind} to be redacted from answers`,
+            );
+        }
+        return values;
+      },
+      onUpcall: (upcall) => {
+        try {
+          handleUpcall(upcall, this.dataPlane);
+        } catch (reason) {
+          this.#report(Fault.from(reason), upcall.server);
+        }
+      },
+    });
+    this.#sessions = new SessionStore({
+      clock: realClock,
+      bounds: {
+        sessionsMax: this.file.sessions.max,
+        perCallerMax: this.file.sessions.perCallerMax,
+        idleMs: this.file.sessions.idleMs,
+      },
+      onEnd: (session) => {
+        this.#inFlight.haltWhere((call) => call.session.id === session.id, 'session ended');
+        this.#fleet
+          .endSession(session.id)
+          .catch((reason: unknown) => this.#report(Fault.from(reason), session.server));
+      },
+    });
+    this.#front = this.#makeFront();
+    await listen(this.#front, this.file.listen.host, this.file.listen.port);
+    this.#fleet.apply(specsOf(this.#orders));
+    this.#sweeper = setInterval(
+      () => this.#sessions.sweep((session) => this.#inFlight.newest(session) !== undefined),
+      sweepEveryMs,
+    );
+    const reload = this.reload;
+    this.#watch = watchPolicies({
+      dir: this.#options.policies,
+      digest,
+      changed: () => void reload(),
+      failed: (reason) =>
+        this.#log.log('warn', { reason: String(reason) }, 'policy files cannot be watched; they are polled'),
+    });
+    this.#log.log('info', { version, url: this.url, orders: this.#orders.version }, 'mcpd listens');
+  }
+
+  /** Resolves when every server has started or failed to. */
+  settled(): Promise<void> {
+    return this.#fleet.waitReady(readyWithinMs);
+  }
+
+  readonly dataPlane: DataPlane = {
+    audit: {
+      open: (arrival) => this.#audit.open(arrival),
+      upcall: (...about) => this.#audit.upcall(...about),
+    },
+    callers: {
+      identify: (credentials) =>
+        identify(credentials, this.#keys, { withoutKey: this.file.callersWithoutKey === 'allowed' }),
+    },
+    sessions: {
+      resolve: (principal, arrival) => this.#sessions.resolve(principal, arrival),
+      agree: (call, answer) => this.#sessions.agree(call, answer),
+      reachedBy: (upcall) => this.#sessions.reachedBy(upcall),
+      standing: (session) => this.#sessions.standing(session),
+    },
+    orders: { current: () => this.#orders },
+    inFlight: this.#inFlight,
+    limits: { charge: (orders, call, permit) => this.#limiter.charge(orders, call, permit) },
+    gate: { ask: (call, permit) => this.#gate.ask(call, permit) },
+    fleet: { forward: (pass) => this.#fleet.forward(pass) },
+    redactor: { clean: (text) => this.#redactor.clean(text) },
+  };
+
+  readonly #limiter = new Limiter({ clock: realClock });
+
+  /** Reads the policy files again: new orders whole, or the old ones and why. */
+  readonly reload = reportingReload(
+    reloader({
+      load: () => this.#load(),
+      orders: { current: () => this.#orders, replace: (next) => (this.#orders = next) },
+      switches: { current: () => this.#switches.current(), changes: () => this.#switches.changes() },
+      fleet: { apply: (orders) => this.#fleet.apply(specsOf(orders)) },
+    }),
+    (reply) => {
+      this.#reloadFault = reply.ok ? undefined : reply.complaints.join('; ');
+      if (!reply.ok)
+        this.#log.log(
+          'error',
+          { complaints: reply.complaints },
+          'the policy files are not valid; the old policy stays in force',
+        );
+      else if (reply.changed)
+        this.#log.log(
+          'info',
+          { orders: reply.version, needsRestart: reply.needsRestart },
+          'a new policy is in force',
+        );
+    },
+  );
+
+  #load(): Loaded {
+    const loaded = loadPolicies(this.#options.policies, this.#options.env);
+    if (!loaded.ok) return { ok: false, complaints: loaded.complaints.map(printComplaint) };
+    const compiled = compile(
+      loaded.servers,
+      this.#switches.current(),
+      loaded.daemon.perCaller,
+      loaded.digest,
+    );
+    if (!compiled.ok)
+      return {
+        ok: false,
+        complaints: compiled.complaints.map(({ file, rule, what }) =>
+          printComplaint(loaded.complainAt(file, rule, what)),
+        ),
+      };
+    return { ok: true, orders: compiled.orders, needsRestart: whatNeedsRestart(this.file, loaded.daemon) };
+  }
+
+  #carryOut(order: Order): Promise<Reply> {
+    return carryOut(this.#adminPlane(), order);
+  }
+
+  #adminPlane(): AdminPlane {
+    return {
+      orders: {
+        current: () => this.#orders,
+        replace: (next) => (this.#orders = next),
+      },
+      switches: this.#switches,
+      gate: this.#gate,
+      fleet: this.#fleet,
+      inFlight: this.#inFlight,
+      keys: {
+        reload: () => (this.#keys = loadKeyRing(this.state.dir)),
+        names: () =>
+          [...this.#keys.byId.values()]
+            .filter(({ revoked }) => !revoked)
+            .map(({ principal }) => principal.name),
+      },
+      policies: { reload: this.reload },
+      audit: this.#audit,
+      health: () => this.health(),
+      clock: realClock,
+    };
+  }
+
+  health(): Health {
+    return judge({
+      version,
+      uptimeMs: realClock.steadyMs() - this.#startedAt,
+      ordersVersion: this.#orders.version,
+      servers: this.#fleet.status(),
+      switches: this.#switches.current(),
+      switchesDurable: this.#switches.durable,
+      sessions: this.#sessions.count,
+      callsInFlight: this.#inFlight.count,
+      waitingQuestions: this.#gate.list().length,
+      journalFault: this.#journalFault,
+      draining: this.#draining,
+      reloadFault: this.#reloadFault,
+    });
+  }
+
+  /** What a caller would find behind each server it may see. */
+  previews(principal: Principal): { readonly server: string; readonly preview: Preview | undefined }[] {
+    return this.#fleet.status().map(({ name, catalog }) => ({
+      server: name,
+      preview: catalog === undefined ? undefined : preview(this.#orders, name, principal, catalog),
+    }));
+  }
+
+  get keysMade(): number {
+    return this.#keys.byId.size;
+  }
+
+  readKeys(): void {
+    this.#keys = loadKeyRing(this.state.dir);
+  }
+
+  get withoutKey(): boolean {
+    return this.file.callersWithoutKey === 'allowed';
+  }
+
+  /**
+   * Refuses what is new, lets what is under way finish (or ends it with an error when the time is over), then ends sessions,
+   * children, journal and log, in this order. Safe to call twice.
+   */
+  async stop(why: string): Promise<void> {
+    if (this.#draining) return;
+    this.#draining = true;
+    this.#log.log('info', { why, inFlight: this.#inFlight.count }, 'mcpd is stopping');
+    clearInterval(this.#sweeper);
+    await this.#watch?.close();
+    this.#gate.drain();
+    await this.#finished(this.file.drainWithinMs);
+    this.#inFlight.haltWhere(() => true, 'daemon stopping');
+    await this.#finished(500);
+    const closed = new Promise<void>((resolve) => this.#front.close(() => resolve()));
+    this.#sessions.endWhere(() => true);
+    this.#front.closeIdleConnections();
+    await this.#fleet.stop();
+    this.#front.closeAllConnections();
+    await closed;
+    await this.#audit.close().catch((reason: unknown) => this.#report(Fault.from(reason), 'journal'));
+    await this.#control.close();
+    this.#log.log('info', {}, 'mcpd has stopped');
+    await this.#log.close();
+  }
+
+  async #finished(withinMs: number): Promise<void> {
+    const until = realClock.steadyMs() + withinMs;
+    while (this.#inFlight.count > 0 && realClock.steadyMs() < until)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    // One turn more, so that the last answers have left.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+
+  #makeFront(): Server {
+    const { listen: at, requests } = this.file;
+    const { hosts, origins } = addressesOf(at.host, at.port);
+    return createFront({
+      rules: {
+        hosts: new Set([...hosts, ...at.allowedHosts]),
+        origins: new Set([...origins, ...at.allowedOrigins]),
+      },
+      plane: {
+        data: this.dataPlane,
+        bounds: { bytesMax: requests.bodyBytesMax, depthMax: requests.depthMax },
+        wallMs: realClock.wallMs,
+        draining: () => this.#draining,
+        report: (fault, callId) => this.#report(fault, callId),
+      },
+      hold: {
+        find: (principal, server, id) => this.#sessions.find(principal, server, id),
+        end: (session) => this.#sessions.end(session),
+        draining: () => this.#draining,
+      },
+      health: {
+        alive: () => ({
+          version,
+          uptimeSeconds: Math.floor((realClock.steadyMs() - this.#startedAt) / 1000),
+        }),
+        ready: () => this.health().status,
+        detail: (principal) => this.#healthFor(principal),
+      },
+      headersWithinMs: requests.headersWithinMs,
+      requestWithinMs: requests.readWithinMs,
+      connectionsMax: this.file.sessions.max * 2 + 64,
+    });
+  }
+
+  /** The servers that this caller may see, each with a round trip measured now. */
+  async #healthFor(principal: Principal): Promise<object> {
+    const target = { kind: 'protocol', method: 'ping' } as const;
+    const seen = report(this.health()).servers.filter(
+      ({ name }) => decide(this.#orders, { server: name, principal, target }).kind !== 'deny',
+    );
+    const servers = await Promise.all(
+      seen.map(async ({ name, state, because }) => {
+        const pingMs = state === 'ready' ? await within(1000, this.#fleet.ping(name)) : null;
+        return { name, state, because, latencyMs: pingMs === null ? null : Math.round(pingMs * 100) / 100 };
+      }),
+    );
+    return { servers };
+  }
+
+  #describe(
+    server: string,
+    tool: string | undefined,
+  ): { serverVersion?: string | undefined; toolDigest?: string | undefined } {
+    const catalog = this.#fleet.catalog(server);
+    if (catalog === undefined) return {};
+    return {
+      serverVersion: catalog.serverVersion,
+      toolDigest: tool === undefined ? undefined : catalog.tools.get(tool),
+    };
+  }
+
+  #onJournal(fault: Fault | undefined): void {
+    this.#journalFault = fault?.detail ?? fault?.says;
+    if (fault === undefined) this.#log.log('info', {}, 'the journal works again');
+    else
+      this.#log.log(
+        'error',
+        { detail: fault.detail, hint: fault.hint },
+        'the journal cannot be written; calls are refused',
+      );
+  }
+
+  #report(fault: Fault, id: string): void {
+    const level = fault.code === 'BUG' ? 'error' : 'warn';
+    this.#log.log(
+      level,
+      {
+        id,
+        code: fault.code,
+        detail: fault.detail,
+        ...(fault.code === 'BUG' ? { stack: causeOf(fault) } : {}),
+      },
+      fault.says,
+    );
+  }
+}
+
+function reportingReload(
+  reload: () => Promise<ReloadReport>,
+  tell: (reply: ReloadReport) => void,
+): () => Promise<ReloadReport> {
+  return async () => {
+    const reply = await reload();
+    tell(reply);
+    return reply;
+  };
+}
+
+function causeOf(fault: Fault): string | undefined {
+  return fault.cause instanceof Error ? fault.cause.stack : fault.stack;
+}
+
+function specsOf(orders: Orders) {
+  return [...orders.servers.values()].map(({ spec }) => spec);
+}
+
+type GoodPolicies = Extract<LoadedPolicies, { ok: true }>;
+
+/** The compiler knows files and rules; the loader knows their lines. */
+function placed(loaded: GoodPolicies, complaints: readonly Complaint[]): string[] {
+  return complaints.map(({ file, rule, what }) => printComplaint(loaded.complainAt(file, rule, what)));
+}
+
+/** What the new file says that only a restart brings into force. */
+function whatNeedsRestart(now: DaemonFile, next: DaemonFile): string[] {
+  const live = new Set(['file', 'perCaller']);
+  return Object.keys(now)
+    .filter((key) => !live.has(key))
+    .filter(
+      (key) => JSON.stringify(now[key as keyof DaemonFile]) !== JSON.stringify(next[key as keyof DaemonFile]),
+    )
+    .map((key) => `${key} in mcpd.toml takes effect at the next start`);
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) =>
+      reject(
+        new Fault('CONFIG_INVALID', {
+          detail: `cannot listen on ${host}:${port}: ${cause.code === 'EADDRINUSE' ? 'somebody else does' : cause.message}`,
+          hint: 'choose another port under [listen] in mcpd.toml',
+          cause,
+        }),
+      ),
+    );
+    server.listen(port, host, () => resolve());
+  });
+}
+
+async function within(ms: number, round: Promise<number>): Promise<number | null> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<null>((resolve) => (timer = setTimeout(() => resolve(null), ms)));
+  try {
+    return await Promise.race([round, late]);
+  } catch {
+    return null;
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,104 @@
+import { hash } from 'node:crypto';
+import { Fault } from '../domain/faults.ts';
+import type { Json, JsonText } from '../domain/message.ts';
+import type { Catalog } from '../domain/upstream.ts';
+import { elements, member, object, objectOf, valueOf } from '../protocol/codec.ts';
+import type { Connection } from './connection.ts';
+
+const pagesMax = 100;
+const entriesMax = 10_000;
+const nameCharsMax = 1024;
+
+/**
+ * Asks a child what it offers, page by page, as far as its `initialize` result says that it has such things. A listing that
+ * fails counts as empty and is reported through `failed`: what is not listed cannot be shown, but calls go on.
+ */
+export async function readCatalog(
+  connection: Connection,
+  greeting: JsonText,
+  withinMs: number,
+  failed: (method: string, why: string) => void,
+): Promise<Catalog> {
+  const list = async (capability: string, method: string, key: string): Promise<readonly JsonText[]> => {
+    if (member(greeting, ['capabilities', capability]) === undefined) return [];
+    try {
+      return await allPages(connection, method, key, withinMs);
+    } catch (reason) {
+      failed(method, Fault.from(reason).message);
+      return [];
+    }
+  };
+  return {
+    ...whoItIs(greeting),
+    tools: fingerprints(await list('tools', 'tools/list', 'tools')),
+    resources: named(await list('resources', 'resources/list', 'resources'), 'uri'),
+    resourceTemplates: named(
+      await list('resources', 'resources/templates/list', 'resourceTemplates'),
+      'uriTemplate',
+    ),
+    prompts: named(await list('prompts', 'prompts/list', 'prompts'), 'name'),
+  };
+}
+
+function whoItIs(greeting: JsonText): { serverName: string; serverVersion: string; protocolVersion: string } {
+  const { serverInfo, protocolVersion } = objectOf(greeting);
+  const info =
+    typeof serverInfo === 'object' && serverInfo !== null && !Array.isArray(serverInfo) ? serverInfo : {};
+  return {
+    serverName: short(info['name']),
+    serverVersion: short(info['version']),
+    protocolVersion: short(protocolVersion),
+  };
+}
+
+function short(value: Json | undefined): string {
+  return typeof value === 'string' ? value.slice(0, 200) : '';
+}
+
+async function allPages(
+  connection: Connection,
+  method: string,
+  key: string,
+  withinMs: number,
+): Promise<readonly JsonText[]> {
+  const entries: JsonText[] = [];
+  let params: JsonText | undefined;
+  for (let page = 0; page < pagesMax && entries.length < entriesMax; page++) {
+    const answer = await connection.own(method, params, withinMs);
+    // Some servers announce resources and know no templates.
+    if (answer.kind === 'error')
+      throw new Fault('UPSTREAM_GARBLED', { detail: `answered with the error ${answer.text.slice(0, 200)}` });
+    const found = member(answer.text, [key]);
+    if (found?.startsWith('[') !== true)
+      throw new Fault('UPSTREAM_GARBLED', { detail: `the result has no ${key}` });
+    for (const entry of elements(found)) if (entries.length < entriesMax) entries.push(entry);
+    const cursor = member(answer.text, ['nextCursor']);
+    // The empty string is a cursor like any other; null is none.
+    if (cursor?.startsWith('"') !== true) return entries;
+    params = object([['cursor', cursor]]);
+  }
+  return entries;
+}
+
+/** Tool name → short digest of its whole definition: a change of description, schema or hints is a change of the tool. */
+function fingerprints(definitions: readonly JsonText[]): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  for (const definition of definitions) {
+    const name = nameIn(definition, 'name');
+    if (name === undefined) continue;
+    // Two tools of one name: neither definition may hide behind the other.
+    found.set(name, hash('sha256', (found.get(name) ?? '') + definition).slice(0, 16));
+  }
+  return found;
+}
+
+function named(entries: readonly JsonText[], key: string): readonly string[] {
+  return entries.map((entry) => nameIn(entry, key)).filter((name) => name !== undefined);
+}
+
+function nameIn(entry: JsonText, key: string): string | undefined {
+  const text = member(entry, [key]);
+  if (text?.startsWith('"') !== true) return undefined;
+  const name = valueOf(text) as string; // It began with a quote.
+  return name.length <= nameCharsMax ? name : undefined;
+}

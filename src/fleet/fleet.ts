@@ -1,0 +1,142 @@
+import { isDeepStrictEqual } from 'node:util';
+import { Fault } from '../domain/faults.ts';
+import type { Answer } from '../domain/message.ts';
+import type { ServerSpec } from '../domain/orders.ts';
+import type { Pass } from '../domain/pass.ts';
+import type { Catalog, UpstreamStatus } from '../domain/upstream.ts';
+import type { ChildDeps, FleetDeps } from './deps.ts';
+import { standardPace } from './pace.ts';
+import { sweep } from './sweep.ts';
+import { Upstream } from './upstream.ts';
+
+/** All third-party servers, by name. */
+export class Fleet {
+  readonly #deps: ChildDeps;
+  readonly #upstreams = new Map<string, Upstream>();
+  /** Servers that were removed or replaced, on their way out. */
+  readonly #leaving = new Set<Promise<void>>();
+  readonly #watchers = new Set<() => void>();
+  readonly #health: NodeJS.Timeout;
+  #stopping = false;
+
+  constructor(deps: FleetDeps) {
+    const pace = deps.pace ?? standardPace;
+    this.#deps = { ...deps, pace, changed: () => this.#changed() };
+    this.#health = setInterval(() => this.#checkHealth(), pace.healthEveryMs);
+    this.#health.unref();
+  }
+
+  /**
+   * Carries a call to its server, once, and gives the answer; `undefined` for a notification or a reply. The pass is spent
+   * with the write. Rejects with an upstream fault, `UNKNOWN_SESSION`, `TOO_MANY`, `SECRET_UNAVAILABLE`, `DRAINING`,
+   * `CANCELLED` or `ORDERS_CHANGED`.
+   */
+  forward(pass: Pass): Promise<Answer | undefined> {
+    try {
+      if (this.#stopping) throw new Fault('DRAINING');
+      return this.#find(pass.call.server).forward(pass);
+    } catch (reason) {
+      return Promise.reject(Fault.from(reason));
+    }
+  }
+
+  /** Starts what is new, stops what is gone, replaces what has changed, leaves the rest alone. */
+  apply(servers: readonly ServerSpec[]): void {
+    if (this.#stopping) return;
+    const wanted = new Map(servers.map((spec) => [spec.name, spec]));
+    for (const [name, upstream] of this.#upstreams) {
+      const spec = wanted.get(name);
+      if (spec === undefined) {
+        this.#upstreams.delete(name);
+        void this.#dismiss(upstream, 'its configuration was removed');
+      } else if (!isDeepStrictEqual(spec, upstream.spec)) {
+        // One after the other: two of the same server could fight over one file.
+        this.#start(spec, this.#dismiss(upstream, 'its configuration changed'));
+      } else upstream.retry();
+    }
+    for (const [name, spec] of wanted) if (!this.#upstreams.has(name)) this.#start(spec);
+  }
+
+  /** Brings a server back, also one that was given up; forgives its deaths. Resolves when the old children are gone. */
+  async restart(name: string): Promise<void> {
+    await this.#find(name).restart();
+  }
+
+  /** Resolves when the session's own children are gone. */
+  async endSession(sessionId: string): Promise<void> {
+    await Promise.all([...this.#upstreams.values()].map((upstream) => upstream.endSession(sessionId)));
+  }
+
+  status(): UpstreamStatus[] {
+    return [...this.#upstreams.values()].map((upstream) => upstream.status());
+  }
+
+  /** What a server said it offers, without the cost of a whole status. */
+  catalog(name: string): Catalog | undefined {
+    return this.#upstreams.get(name)?.standing.catalog;
+  }
+
+  /** Milliseconds to the server's standing child and back. */
+  async ping(name: string): Promise<number> {
+    return this.#find(name).standing.ping();
+  }
+
+  /** Resolves when every server has started or failed to, or when the time is over. */
+  waitReady(withinMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        this.#watchers.delete(look);
+        resolve();
+      };
+      const look = () => {
+        if ([...this.#upstreams.values()].every((upstream) => upstream.standing.settled)) done();
+      };
+      const timer = setTimeout(done, withinMs);
+      this.#watchers.add(look);
+      look();
+    });
+  }
+
+  /** Takes no more calls, stops every child and resolves when they are gone, descendants included. Bounded by the steps of stopping. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    clearInterval(this.#health);
+    const leaving = [...this.#upstreams.values()].map((upstream) => upstream.stop('the daemon is stopping'));
+    await Promise.all([...leaving, ...this.#leaving]);
+    // What left its process group by `setsid` did not get the group's signals.
+    const escaped = sweep(this.#deps.cookie);
+    if (escaped.length > 0)
+      this.#deps.log('warn', { pids: escaped }, 'ended processes that had left their group');
+  }
+
+  #find(name: string): Upstream {
+    const upstream = this.#upstreams.get(name);
+    if (upstream === undefined) throw new Fault('UPSTREAM_DOWN', { detail: `there is no server ${name}` });
+    return upstream;
+  }
+
+  #start(spec: ServerSpec, after?: Promise<void>): void {
+    const upstream = new Upstream(this.#deps, spec);
+    this.#upstreams.set(spec.name, upstream);
+    upstream.standing.supervisor.start(after);
+  }
+
+  #dismiss(upstream: Upstream, why: string): Promise<void> {
+    const gone = upstream.stop(why).finally(() => this.#leaving.delete(gone));
+    this.#leaving.add(gone);
+    return gone;
+  }
+
+  #checkHealth(): void {
+    for (const upstream of this.#upstreams.values()) {
+      if (upstream.standing.supervisor.connection === undefined) continue;
+      // A missed ping shows in the status; a busy server is not a dead one, so nothing more is done.
+      upstream.standing.ping().catch(() => undefined);
+    }
+  }
+
+  #changed(): void {
+    for (const look of [...this.#watchers]) look();
+  }
+}

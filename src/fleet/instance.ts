@@ -1,0 +1,138 @@
+import { Fault } from '../domain/faults.ts';
+import type { ServerSpec } from '../domain/orders.ts';
+import { Connection, type Hearing } from './connection.ts';
+import type { ChildDeps } from './deps.ts';
+import { environmentOf } from './environment.ts';
+import { Lines } from './lines.ts';
+import { Child } from './process.ts';
+import { Stderr } from './stderr.ts';
+import { Tally } from './tally.ts';
+
+const sampleChars = 200;
+
+export type InstanceWork = {
+  readonly deps: ChildDeps;
+  readonly spec: ServerSpec;
+  readonly secrets: Readonly<Record<string, string>>;
+  readonly nextQuestionId: () => string;
+  readonly hearing: Hearing;
+  /** Added to every log line: which child it was. */
+  readonly labels: object;
+  /** Once. Everything that was open has failed by then. */
+  readonly ended: (because: string) => void;
+};
+
+/** One run of one child: the process, its pipes, and the conversation over them, from start to end. */
+export class Instance {
+  readonly connection: Connection;
+  readonly #work: InstanceWork;
+  readonly #child: Child;
+  readonly #tally: Tally;
+  readonly #stderr: Stderr;
+  readonly #stdout: Lines;
+  /** Why we ended it ourselves. */
+  #verdict: string | undefined;
+
+  constructor(work: InstanceWork) {
+    this.#work = work;
+    const { deps, spec } = work;
+    this.#tally = new Tally({
+      clock: deps.clock,
+      say: (why, sample) =>
+        this.#log('warn', { sample: sample && deps.clean(sample).slice(0, sampleChars) }, `dropped: ${why}`),
+      faulty: (why) => this.stop(why),
+    });
+    this.#stderr = new Stderr({
+      clock: deps.clock,
+      clean: deps.clean,
+      say: (line) => this.#log('info', { stream: 'stderr' }, line),
+      suppressed: (count) =>
+        this.#log('warn', { stream: 'stderr', suppressed: count }, `suppressed ${count} lines`),
+    });
+    this.connection = new Connection({
+      limits: spec,
+      clock: deps.clock,
+      bounds: { bytesMax: spec.lineBytesMax, depthMax: deps.bounds.depthMax },
+      questionWithinMs: deps.pace.questionWithinMs,
+      nextQuestionId: work.nextQuestionId,
+      hearing: work.hearing,
+      tally: this.#tally,
+      write: (text) => this.#child.write(text),
+    });
+    this.#stdout = new Lines(spec.lineBytesMax, {
+      line: (bytes) => this.#hear(() => this.connection.receive(bytes)),
+      overlong: (head, tail) => this.#hear(() => this.connection.receiveOverlong(head, tail)),
+    });
+    this.#child = this.#launch();
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  get dropped(): number {
+    return this.#tally.dropped;
+  }
+
+  /** It was told to go, or no longer listens; what comes now is for the next one. */
+  get isLeaving(): boolean {
+    return this.#verdict !== undefined;
+  }
+
+  /** The last lines of stderr, cleaned. */
+  get lastWords(): string {
+    return this.#stderr.tail.join('\n');
+  }
+
+  /** Takes no new calls, lets what was sent be answered while the child leaves, then insists. `ended` follows. */
+  stop(why: string): void {
+    this.#verdict ??= why;
+    this.connection.close(new Fault('UPSTREAM_DOWN', { detail: `${this.#work.spec.name}: ${why}` }));
+    this.#child.stop();
+  }
+
+  #launch(): Child {
+    const { deps, spec, secrets } = this.#work;
+    const { stopStepMs, drainMs } = deps.pace;
+    const { execPath, env: own } = process;
+    const env = environmentOf({ own, execPath, declared: spec.env, secrets, cookie: deps.cookie });
+    const order = { command: spec.command, args: spec.args, cwd: spec.cwd, env, stopStepMs, drainMs };
+    return new Child(order, {
+      out: (chunk) => this.#stdout.feed(chunk),
+      err: (chunk) => this.#stderr.feed(chunk),
+      drained: () => this.connection.drained(),
+      deaf: (why) => this.#deaf(why),
+      ended: (why) => this.#end(why),
+    });
+  }
+
+  /** Nothing a child writes may end the daemon; what slips through is a mistake of ours, and on record. */
+  #hear(line: () => void): void {
+    try {
+      line();
+    } catch (reason) {
+      const fault = Fault.from(reason);
+      this.#log('error', { code: fault.code, err: fault }, 'a line from a child could not be handled');
+    }
+  }
+
+  /** EPIPE: calls that were just written will never be answered, so nobody waits for their deadlines. */
+  #deaf(why: string): void {
+    this.connection.end(
+      new Fault('UPSTREAM_DIED', { detail: `${this.#work.spec.name}: closed its stdin (${why})` }),
+    );
+    this.stop(`closed its stdin (${why})`);
+  }
+
+  #end(how: string): void {
+    this.#stdout.end();
+    this.#stderr.end();
+    const because = this.#verdict === undefined ? how : `${this.#verdict}; ${how}`;
+    this.connection.end(new Fault('UPSTREAM_DIED', { detail: `${this.#work.spec.name}: ${because}` }));
+    this.#work.ended(because);
+  }
+
+  #log(level: 'info' | 'warn' | 'error', fields: object, message: string): void {
+    this.#work.deps.log(level, { ...this.#work.labels, ...fields }, message);
+  }
+}

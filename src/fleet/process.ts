@@ -1,0 +1,141 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import path from 'node:path';
+import { Fault } from '../domain/faults.ts';
+
+export type LaunchOrder = {
+  /** Absolute path of the program. */
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly cwd: string;
+  /** The whole environment; nothing is inherited. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly stopStepMs: number;
+  readonly drainMs: number;
+};
+
+export type ProcessEars = {
+  readonly out: (chunk: Buffer) => void;
+  readonly err: (chunk: Buffer) => void;
+  /** Stdin can take more, after `write` said no. */
+  readonly drained: () => void;
+  /** The child closed its stdin or is gone; what was written may not have been read. */
+  readonly deaf: (why: string) => void;
+  /** Once: the process is gone, or never came to be, and its pipes said all they will say. */
+  readonly ended: (why: string) => void;
+};
+
+/** One child process in a group of its own. Ends once. The only door to processes. */
+export class Child {
+  readonly #order: LaunchOrder;
+  readonly #ears: ProcessEars;
+  readonly #process: ChildProcess | undefined;
+  #why: string | undefined;
+  #ended = false;
+  #stopping = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** Starts a program with no shell. What cannot start ends with a reason, asynchronously like everything else. */
+  constructor(order: LaunchOrder, ears: ProcessEars) {
+    this.#order = order;
+    this.#ears = ears;
+    // A relative name would be looked up along PATH, where somebody else may have put a program first.
+    if (!path.isAbsolute(order.command)) {
+      throw new Fault('CONFIG_INVALID', { detail: `the command ${order.command} is not an absolute path` });
+    }
+    try {
+      this.#process = this.#launch();
+    } catch (reason) {
+      // For example EMFILE, or a NUL byte in an argument.
+      process.nextTick(() =>
+        this.#end(`could not start: ${reason instanceof Error ? reason.message : String(reason)}`),
+      );
+    }
+  }
+
+  get pid(): number | undefined {
+    return this.#ended ? undefined : this.#process?.pid;
+  }
+
+  /** Hands text to stdin. False: wait for `drained` before the next. */
+  write(text: string): boolean {
+    return this.#process?.stdin?.write(text, 'utf8') ?? true;
+  }
+
+  /** Closes stdin, then SIGTERM, then SIGKILL to the whole group, a step apart. `ended` tells when it worked. */
+  stop(): void {
+    if (this.#stopping || this.#ended) return;
+    this.#stopping = true;
+    this.#escalate([
+      () => this.#process?.stdin?.end(),
+      () => this.#signal('SIGTERM'),
+      () => this.#signal('SIGKILL'),
+      // Uninterruptible sleep, as on a dead network mount. Waiting longer would hang the daemon's own stop.
+      () => this.#end('did not end, not even by SIGKILL'),
+    ]);
+  }
+
+  #launch(): ChildProcess {
+    const { command, args, cwd, env } = this.#order;
+    // `detached` makes the child the leader of its own process group, so that one signal reaches all its descendants.
+    const child = spawn(command, args, {
+      cwd,
+      env: { ...env },
+      shell: false,
+      detached: true,
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    child.on('error', (error) => {
+      if (child.pid === undefined) this.#end(`could not start: ${error.message}`);
+    });
+    child.on('exit', (code, signal) =>
+      this.#exited(signal === null ? `exited with code ${code}` : `was killed by ${signal}`),
+    );
+    child.on('close', () => this.#end(this.#why ?? 'closed its pipes'));
+    // When the descriptors have run out there is a process object without pipes.
+    child.stdin?.on('drain', this.#ears.drained);
+    child.stdin?.on('error', (error) => this.#ears.deaf(error.message));
+    child.stdout?.on('data', this.#ears.out);
+    child.stderr?.on('data', this.#ears.err);
+    // A read error is followed by `close`, which is what we act on.
+    child.stdout?.on('error', () => undefined);
+    child.stderr?.on('error', () => undefined);
+    return child;
+  }
+
+  #exited(why: string): void {
+    this.#why = why;
+    clearTimeout(this.#timer);
+    // The leader is gone; what it left behind in its group serves nobody and would hold our pipes open.
+    this.#signal('SIGKILL');
+    // `close` comes when the last holder of the pipes is gone, which may be a grandchild in another group, so never.
+    this.#timer = setTimeout(() => this.#end(why), this.#order.drainMs);
+  }
+
+  #escalate(steps: readonly (() => void)[]): void {
+    const [step, ...rest] = steps;
+    if (step === undefined || this.#ended || this.#why !== undefined) return;
+    step();
+    this.#timer = setTimeout(() => this.#escalate(rest), this.#order.stopStepMs);
+  }
+
+  #signal(signal: NodeJS.Signals): void {
+    const pid = this.#process?.pid;
+    if (pid === undefined) return;
+    try {
+      process.kill(-pid, signal);
+    } catch {
+      // ESRCH: everybody in the group is gone already, which is what was wanted.
+    }
+  }
+
+  #end(why: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearTimeout(this.#timer);
+    this.#process?.stdin?.destroy();
+    this.#process?.stdout?.destroy();
+    this.#process?.stderr?.destroy();
+    this.#process?.unref();
+    this.#ears.ended(why);
+  }
+}

@@ -1,0 +1,23 @@
+import type { Pace } from './pace.ts';
+
+/** The deaths that count against a child. `at` in steady milliseconds, oldest first. */
+export type Deaths = { readonly at: readonly number[]; readonly inARow: number };
+
+export const noDeaths: Deaths = { at: [], inARow: 0 };
+
+export type Verdict =
+  | { readonly kind: 'again'; readonly inMs: number; readonly deaths: Deaths }
+  | { readonly kind: 'give-up'; readonly deaths: Deaths };
+
+/**
+ * What to do after a death at `now`, when the child had been ready for `upMs` (0: it never was). Exponential backoff with
+ * half of each pause random, so that the children of a machine that was short of memory do not all come back at once.
+ */
+export function afterDeath(before: Deaths, now: number, upMs: number, random: number, pace: Pace): Verdict {
+  const past = upMs >= pace.deathsWithinMs ? noDeaths : before;
+  const at = [...past.at.filter((it) => now - it < pace.deathsWithinMs), now];
+  const deaths = { at, inARow: past.inARow + 1 };
+  if (at.length > pace.deathsMax) return { kind: 'give-up', deaths };
+  const full = Math.min(pace.backoffCapMs, pace.backoffBaseMs * 2 ** Math.min(deaths.inARow - 1, 30));
+  return { kind: 'again', inMs: full / 2 + (random * full) / 2, deaths };
+}

@@ -1,0 +1,266 @@
+import { Fault } from '../domain/faults.ts';
+import type { Halt } from '../domain/halt.ts';
+import type { ServerSpec } from '../domain/orders.ts';
+import type { UpstreamState } from '../domain/upstream.ts';
+import type { Connection, Hearing } from './connection.ts';
+import type { ChildDeps } from './deps.ts';
+import { Instance } from './instance.ts';
+import { afterDeath, noDeaths, type Deaths } from './restart.ts';
+import { Waiters } from './waiters.ts';
+
+export type SupervisorWork = {
+  readonly deps: ChildDeps;
+  readonly spec: ServerSpec;
+  /** Whose child it is; undefined for the server's standing one. */
+  readonly sessionId: string | undefined;
+  readonly hearing: Hearing;
+  /** The handshake. The child is ready when this resolves, and is replaced when it rejects. */
+  readonly greet: (connection: Connection) => Promise<void>;
+  /** A start failed, or a running child ended. */
+  readonly trouble?: (fault: Fault) => void;
+};
+
+/** What may follow what. */
+const next: Readonly<Record<UpstreamState, readonly UpstreamState[]>> = {
+  starting: ['ready', 'backing-off', 'given-up', 'lacks-secret', 'stopping', 'stopped'],
+  ready: ['backing-off', 'given-up', 'stopping'],
+  'backing-off': ['starting', 'stopped'],
+  'given-up': ['starting', 'stopped'],
+  'lacks-secret': ['starting', 'stopped'],
+  stopping: ['stopped', 'starting'],
+  stopped: ['starting'],
+};
+
+/** Keeps one child alive: starts it, greets it, brings it back when it dies, and gives up visibly when that is no use. */
+export class Supervisor {
+  readonly #work: SupervisorWork;
+  readonly #waiters: Waiters;
+  #state: UpstreamState = 'stopped';
+  #because: string | undefined;
+  #fault: Fault | undefined;
+  #instance: Instance | undefined;
+  #deaths: Deaths = noDeaths;
+  #readyAt: number | undefined;
+  #restarts = 0;
+  #droppedBefore = 0;
+  #questions = 0;
+  #timer: NodeJS.Timeout | undefined;
+  /** Start again once the child that is stopping is gone. */
+  #again = false;
+  #stopped: (() => void)[] = [];
+
+  constructor(work: SupervisorWork) {
+    this.#work = work;
+    this.#waiters = new Waiters(work.spec.waitingMax);
+  }
+
+  get state(): UpstreamState {
+    return this.#state;
+  }
+
+  get because(): string | undefined {
+    return this.#because;
+  }
+
+  get pid(): number | undefined {
+    return this.#instance?.pid;
+  }
+
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  get inFlight(): number {
+    return this.#instance?.connection.inFlight ?? 0;
+  }
+
+  get waiting(): number {
+    return (this.#instance?.connection.waiting ?? 0) + this.#waiters.size;
+  }
+
+  get dropped(): number {
+    return this.#droppedBefore + (this.#instance?.dropped ?? 0);
+  }
+
+  /** The conversation with the child, while it is ready. */
+  get connection(): Connection | undefined {
+    return this.#state === 'ready' && this.#instance?.isLeaving === false
+      ? this.#instance.connection
+      : undefined;
+  }
+
+  /** Starts, once `after` has resolved, unless it is stopped before. */
+  start(after?: Promise<void>): void {
+    if (this.#state === 'starting' || this.#state === 'ready') return;
+    if (this.#state === 'stopping') {
+      this.#again = true;
+      return;
+    }
+    clearTimeout(this.#timer);
+    this.#enter('starting');
+    void this.#launch(after);
+  }
+
+  /** Forgives all deaths and starts anew, whatever the state. Resolves when the old child is gone. */
+  restart(): Promise<void> {
+    this.#deaths = noDeaths;
+    if (this.#instance === undefined) {
+      this.start();
+      return Promise.resolve();
+    }
+    if (this.#state !== 'stopping') this.#leave('restarted by the operator');
+    this.#again = true;
+    return new Promise((resolve) => this.#stopped.push(resolve));
+  }
+
+  /** Resolves when the child is gone; bounded by the steps of stopping. */
+  async stop(why: string): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#again = false;
+    if (this.#state === 'stopped') return;
+    if (this.#instance === undefined) {
+      this.#enter('stopped', why);
+      this.#waiters.fail(this.#down());
+      return;
+    }
+    if (this.#state !== 'stopping') this.#leave(why);
+    await new Promise<void>((resolve) => this.#stopped.push(resolve));
+  }
+
+  /** Waits for a child that is on its way. Rejects with `UPSTREAM_DOWN` or `SECRET_UNAVAILABLE`, at once when there is no hope. */
+  whenReady(withinMs: number, halt: Halt): Promise<Connection> {
+    const { connection } = this;
+    if (connection !== undefined) return Promise.resolve(connection);
+    const hopeful =
+      this.#again || this.#state === 'starting' || this.#state === 'ready' || this.#state === 'backing-off';
+    return hopeful ? this.#waiters.wait(withinMs, halt, () => this.#down()) : Promise.reject(this.#down());
+  }
+
+  async #launch(after: Promise<void> | undefined): Promise<void> {
+    const { deps, spec } = this.#work;
+    await after;
+    let secrets: Readonly<Record<string, string>>;
+    try {
+      secrets = await deps.secretsFor(spec);
+    } catch (reason) {
+      return this.#lacksSecret(Fault.from(reason));
+    }
+    // Stopped, or stopped and started again, while the keychain thought about it.
+    if (this.#state !== 'starting' || this.#instance !== undefined) return;
+    let instance: Instance;
+    try {
+      instance = this.#instanceWith(secrets);
+    } catch (reason) {
+      return this.#died(Fault.from(reason).message);
+    }
+    this.#instance = instance;
+    try {
+      await this.#work.greet(instance.connection);
+    } catch (reason) {
+      // `ended` follows, and decides what to do.
+      return instance.stop(`did not start: ${Fault.from(reason).message}`);
+    }
+    if (this.#instance === instance && this.#state === 'starting') this.#ready(instance);
+  }
+
+  #instanceWith(secrets: Readonly<Record<string, string>>): Instance {
+    const { deps, spec, hearing, sessionId } = this.#work;
+    return new Instance({
+      deps,
+      spec,
+      secrets,
+      hearing,
+      labels: { server: spec.name, ...(sessionId === undefined ? {} : { session: sessionId }) },
+      // Counted here, so that a reply to a child of the past does not answer a question of the present one.
+      nextQuestionId: () => `s-${++this.#questions}`,
+      ended: (because) => this.#died(because),
+    });
+  }
+
+  #ready(instance: Instance): void {
+    this.#readyAt = this.#work.deps.clock.steadyMs();
+    this.#enter('ready');
+    this.#waiters.succeed(instance.connection);
+  }
+
+  #lacksSecret(fault: Fault): void {
+    if (this.#state !== 'starting') return;
+    const hint = fault.hint === undefined ? '' : ` ${fault.hint}`;
+    const more = fault.hint === undefined ? {} : { hint: fault.hint };
+    this.#fault = new Fault('SECRET_UNAVAILABLE', { detail: fault.message, cause: fault, ...more });
+    this.#enter('lacks-secret', `${fault.message}${hint}`);
+    this.#waiters.fail(this.#fault);
+    this.#work.trouble?.(this.#fault);
+  }
+
+  #leave(why: string): void {
+    this.#enter('stopping', why);
+    this.#instance?.stop(why);
+  }
+
+  #died(because: string): void {
+    const { deps, spec, sessionId } = this.#work;
+    const instance = this.#instance;
+    this.#instance = undefined;
+    this.#droppedBefore += instance?.dropped ?? 0;
+    const now = deps.clock.steadyMs();
+    const upMs = this.#readyAt === undefined ? 0 : now - this.#readyAt;
+    this.#readyAt = undefined;
+    if (this.#state === 'stopping') this.#gone(because);
+    else this.#comeBack(because, instance?.lastWords ?? '', now, upMs);
+    deps.onInstanceEnd?.(spec.name, sessionId, because);
+    this.#work.trouble?.(new Fault('UPSTREAM_DIED', { detail: `${spec.name}: ${because}` }));
+  }
+
+  #gone(because: string): void {
+    this.#enter('stopped', this.#because ?? because);
+    for (const resolve of this.#stopped.splice(0)) resolve();
+    if (this.#again) {
+      this.#again = false;
+      this.start();
+    } else this.#waiters.fail(this.#down());
+  }
+
+  #comeBack(because: string, lastWords: string, now: number, upMs: number): void {
+    const { deps } = this.#work;
+    const verdict = afterDeath(this.#deaths, now, upMs, deps.random(), deps.pace);
+    this.#deaths = verdict.deaths;
+    const told = lastWords === '' ? because : `${because}; its last words: ${lastWords}`;
+    if (verdict.kind === 'give-up') {
+      this.#enter('given-up', `ended ${verdict.deaths.at.length} times in a row, the last time: ${told}`);
+      this.#waiters.fail(this.#down());
+      return;
+    }
+    this.#restarts++;
+    this.#enter('backing-off', told);
+    this.#timer = setTimeout(() => this.start(), verdict.inMs);
+  }
+
+  /** Why there is no child to talk to. */
+  #down(): Fault {
+    if (this.#state === 'lacks-secret' && this.#fault !== undefined) return this.#fault;
+    const { name } = this.#work.spec;
+    const detail = `${name} is ${this.#state}${this.#because === undefined ? '' : `: ${this.#because}`}`;
+    return new Fault(
+      'UPSTREAM_DOWN',
+      this.#state === 'given-up' ? { detail, hint: `mcpd ctl restart ${name}` } : { detail },
+    );
+  }
+
+  #enter(state: UpstreamState, because?: string): void {
+    if (!next[this.#state].includes(state)) {
+      throw new Fault('BUG', { detail: `${this.#work.spec.name} cannot go from ${this.#state} to ${state}` });
+    }
+    this.#state = state;
+    this.#because = because;
+    const { deps, spec, sessionId } = this.#work;
+    const level =
+      state === 'given-up' || state === 'lacks-secret' ? 'error' : state === 'backing-off' ? 'warn' : 'info';
+    deps.log(
+      level,
+      { server: spec.name, session: sessionId, pid: this.pid, because },
+      `${spec.name} is ${state}`,
+    );
+    deps.changed();
+  }
+}

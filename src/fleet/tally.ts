@@ -1,0 +1,62 @@
+import type { Clock } from '../domain/clock.ts';
+
+const windowMs = 10_000;
+const samplesPerWindow = 5;
+/** More than is shown, so that a secret which straddles the cut is whole when the redactor looks for it. */
+const sampleBytes = 2048;
+
+/** How much nonsense a child may write in ten seconds before it counts as faulty. */
+export const nonsenseMax = { garbage: 1_000, stray: 20_000 } as const;
+
+export type TallyWork = {
+  readonly clock: Clock;
+  /** A few dropped lines in each window are shown to the operator, shortened. */
+  readonly say: (why: string, sample: string | undefined) => void;
+  readonly faulty: (why: string) => void;
+};
+
+/**
+ * Counts what a child wrote in vain. *Garbage* is no message at all. A *stray* is a proper message that belongs to nothing,
+ * for example an answer that came after its call was cancelled; honest servers send those, so far more are forgiven.
+ */
+export class Tally {
+  readonly #work: TallyWork;
+  #windowEnds = Number.NEGATIVE_INFINITY;
+  #inWindow = { garbage: 0, stray: 0 };
+  #samples = 0;
+  #dropped = 0;
+  #faulty = false;
+
+  constructor(work: TallyWork) {
+    this.#work = work;
+  }
+
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  drop(kind: 'garbage' | 'stray', why: string, sample?: Buffer): void {
+    this.#dropped++;
+    this.#count(kind, why);
+    if (!this.#faulty && ++this.#samples <= samplesPerWindow)
+      this.#work.say(why, sample?.toString('utf8', 0, sampleBytes));
+  }
+
+  /** A notification is cheap to send and dear to carry, so a flood of them is nonsense, too. */
+  notice(): void {
+    this.#count('stray', 'notifications');
+  }
+
+  #count(kind: 'garbage' | 'stray', why: string): void {
+    if (this.#faulty) return;
+    const now = this.#work.clock.steadyMs();
+    if (now >= this.#windowEnds) {
+      this.#windowEnds = now + windowMs;
+      this.#inWindow = { garbage: 0, stray: 0 };
+      this.#samples = 0;
+    }
+    if (++this.#inWindow[kind] <= nonsenseMax[kind]) return;
+    this.#faulty = true;
+    this.#work.faulty(`wrote more than ${nonsenseMax[kind]} useless lines in ${windowMs / 1000} s (${why})`);
+  }
+}

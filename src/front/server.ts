@@ -1,0 +1,150 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { Fault } from '../domain/faults.ts';
+import type { Principal } from '../domain/caller.ts';
+import { wordFault } from '../protocol/wire-errors.ts';
+import { errorText } from '../protocol/codec.ts';
+import { credentialsOf, guard, type GuardRules } from './guard.ts';
+import { endSession, holdStream, type HoldPlane } from './hold.ts';
+import { receive, recordRefused, type FrontPlane } from './receive.ts';
+
+export type FrontParts = {
+  readonly rules: GuardRules;
+  readonly plane: FrontPlane;
+  readonly hold: HoldPlane;
+  readonly health: HealthPlane;
+  /** For the whole request head, and for the whole request. */
+  readonly headersWithinMs: number;
+  readonly requestWithinMs: number;
+  readonly connectionsMax: number;
+};
+
+export type HealthPlane = {
+  readonly alive: () => { readonly version: string; readonly uptimeSeconds: number };
+  /** Bare: for anyone. */
+  readonly ready: () => 'healthy' | 'degraded' | 'unhealthy';
+  /** What one caller may see: the servers its policy shows it, each with a measured round trip. */
+  readonly detail: (principal: Principal) => Promise<object>;
+};
+
+/** `/servers/<name>/mcp`, exactly: no decoding, no normalising, so that no second spelling slips past a check. */
+const serverRoute = /^\/servers\/([a-z0-9-]{1,32})\/mcp$/;
+
+/** The HTTP front. Listens where it is told; every route but the bare health status wants a credential first. */
+export function createFront(parts: FrontParts): Server {
+  const onRequest = (req: IncomingMessage, res: ServerResponse): void => {
+    res.on('error', () => {
+      // The reader went away in the middle of a write; its call is closed on the trail all the same.
+    });
+    route(req, res, parts).catch((reason: unknown) => turnAway(res, Fault.from(reason), parts));
+  };
+  const server = createServer(
+    {
+      headersTimeout: parts.headersWithinMs,
+      requestTimeout: parts.requestWithinMs,
+      keepAliveTimeout: 75_000,
+      maxHeaderSize: 16 * 1024,
+      connectionsCheckingInterval: 2_000,
+      // Node would answer 400 by itself, but without our headers; guard() says the same.
+      requireHostHeader: false,
+      noDelay: true,
+    },
+    onRequest,
+  );
+  server.maxConnections = parts.connectionsMax;
+  // Node would say 100-continue before anyone looked at the credential.
+  server.on('checkContinue', onRequest);
+  server.on('checkExpectation', (_req: IncomingMessage, res: ServerResponse) => res.writeHead(417).end());
+  server.on('connect', (_req: IncomingMessage, socket: Socket) => {
+    socket.end('HTTP/1.1 405 Method Not Allowed\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+  });
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    if (!socket.writable || error.code === 'ECONNRESET') {
+      socket.destroy();
+      return;
+    }
+    const status = clientErrors.get(error.code ?? '') ?? '400 Bad Request';
+    socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+  });
+  return server;
+}
+
+const clientErrors: ReadonlyMap<string, string> = new Map([
+  ['HPE_HEADER_OVERFLOW', '431 Request Header Fields Too Large'],
+  ['ERR_HTTP_REQUEST_TIMEOUT', '408 Request Timeout'],
+]);
+
+async function route(req: IncomingMessage, res: ServerResponse, parts: FrontParts): Promise<void> {
+  guard(req, parts.rules);
+  const url = req.url ?? '/';
+  const query = url.indexOf('?');
+  const path = query < 0 ? url : url.slice(0, query);
+  if (path === '/healthz' || path === '/readyz') return health(req, res, path, parts);
+
+  const server = serverRoute.exec(path)?.[1];
+  // A POST signs in on its trail, so that a failed one is on record with its message's address.
+  if (server !== undefined && req.method === 'POST') return receive(req, res, server, parts.plane);
+  const principal = signIn(req, server ?? '', parts);
+  if (server === undefined) throw new Fault('NO_ROUTE');
+  if (req.method === 'GET') return holdStream(req, res, server, principal, parts.hold);
+  if (req.method === 'DELETE') return endSession(req, res, server, principal, parts.hold);
+  res.setHeader('allow', 'GET, POST, DELETE');
+  throw new Fault('WRONG_METHOD');
+}
+
+/** Who calls. A failed sign-in is on record with its address, whatever it asked for. */
+function signIn(req: IncomingMessage, server: string, parts: FrontParts): Principal {
+  try {
+    return parts.plane.data.callers.identify(credentialsOf(req));
+  } catch (reason) {
+    const fault = Fault.from(reason);
+    recordRefused(req, server, fault, parts.plane);
+    throw fault;
+  }
+}
+
+async function health(
+  req: IncomingMessage,
+  res: ServerResponse,
+  path: string,
+  parts: FrontParts,
+): Promise<void> {
+  if (req.method !== 'GET' && req.method !== 'HEAD') throw new Fault('WRONG_METHOD');
+  const known = req.headers.authorization === undefined ? undefined : signIn(req, '', parts);
+  if (path === '/healthz')
+    return sendJson(res, 200, { status: 'ok', ...(known === undefined ? {} : parts.health.alive()) });
+  const status = parts.health.ready();
+  const detail =
+    known === undefined ? {} : { ...parts.health.alive(), ...(await parts.health.detail(known)) };
+  sendJson(res, status === 'unhealthy' ? 503 : 200, { status, ...detail });
+}
+
+function sendJson(res: ServerResponse, status: number, body: object): void {
+  const text = JSON.stringify(body);
+  res.writeHead(status, {
+    'content-type': 'application/json',
+    'cache-control': 'no-store',
+    'content-length': Buffer.byteLength(text),
+  });
+  res.end(text);
+}
+
+function turnAway(res: ServerResponse, fault: Fault, parts: FrontParts): void {
+  const callId = crypto.randomUUID();
+  if (fault.side === 'mcpd') parts.plane.report(fault, callId);
+  if (res.headersSent) {
+    res.destroy();
+    return;
+  }
+  const { status, body } = wordFault(fault, callId);
+  if (status === 401) res.setHeader('www-authenticate', 'Bearer realm="mcpd"');
+  if (status === 503) res.setHeader('retry-after', '5');
+  if (status !== 404) res.setHeader('connection', 'close');
+  const text = errorText(undefined, body);
+  res.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(text),
+    'mcpd-correlation-id': callId,
+  });
+  res.end(text);
+}

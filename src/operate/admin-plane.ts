@@ -1,0 +1,48 @@
+import type { Gate } from '../confirm/gate.ts';
+import type { Call } from '../domain/call.ts';
+import type { Clock } from '../domain/clock.ts';
+import type { HaltReason } from '../domain/halt.ts';
+import type { Orders } from '../domain/orders.ts';
+import type { UpstreamStatus } from '../domain/upstream.ts';
+import type { ReloadReport } from './reload.ts';
+import type { Health } from './status.ts';
+import type { SwitchStore } from './switches.ts';
+
+/**
+ * What the operator's commands need from the house, and nothing more. The admin plane touches the data plane in three
+ * places: it replaces the orders, answers a waiting question, and tells the fleet what to run. It never edits a call.
+ */
+export type AdminPlane = {
+  readonly orders: { readonly current: () => Orders; readonly replace: (next: Orders) => void };
+  readonly switches: SwitchStore;
+  /** Where calls wait for the operator's yes. */
+  readonly gate: Pick<Gate, 'list' | 'answer'>;
+  readonly fleet: {
+    readonly status: () => readonly UpstreamStatus[];
+    /** Stops every child of one server and starts it afresh. Resolves when the old ones are gone. */
+    readonly restart: (name: string) => Promise<void>;
+  };
+  /** Stops every matching call under way and says how many there were. */
+  readonly inFlight: { readonly haltWhere: (match: (call: Call) => boolean, reason: HaltReason) => number };
+  readonly keys: {
+    /** Reads the key file again. Throws `CONFIG_INVALID`, and then the old keys stay. */
+    readonly reload: () => void;
+    readonly names: () => readonly string[];
+  };
+  readonly policies: { readonly reload: () => Promise<ReloadReport> };
+  /** One journal line. Rejects with `AUDIT_UNAVAILABLE`. */
+  readonly audit: { readonly command: (record: CommandRecord) => Promise<void> };
+  readonly health: () => Health;
+  readonly clock: Clock;
+};
+
+/** What the journal says about one operator command. */
+export type CommandRecord = {
+  /** The operating-system user at the other end of the control socket. */
+  readonly by: string;
+  readonly command: string;
+  /** `name=value` for a text, the name alone for a flag. */
+  readonly args: readonly string[];
+  /** `begun` before a command that loosens anything; then `done`, or `refused: CODE`. */
+  readonly result: string;
+};

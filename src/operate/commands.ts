@@ -1,0 +1,253 @@
+import type { AdminPlane } from './admin-plane.ts';
+import { readArgs, type Args, type Shape } from './args.ts';
+import { nearest } from './nearest.ts';
+import { errorOf, Refused, refusal, type Reply } from './reply.ts';
+import { report } from './status.ts';
+import { plainTarget, switchOff, switchOn, toolTarget } from './switch-commands.ts';
+
+/** One thing an operator can ask for. */
+export type Command = {
+  /**
+   * What it can do to safety. A command that loosens is written to the journal before it is done, or not done; one that
+   * restricts is done even when the journal is full.
+   */
+  readonly kind: 'reads' | 'restricts' | 'loosens';
+  readonly args: Shape;
+  readonly does: (plane: AdminPlane, args: Args, operator: string) => Reply | Promise<Reply>;
+};
+
+/** A name that is no command is shown and recorded, but not at any length. */
+const nameCharsMax = 64;
+
+const switching = { reason: 'text?', now: 'flag' } as const;
+const how = (args: Args, by: string) => ({ by, reason: args.text('reason'), now: args.flag('now') });
+
+/** Every command, by name. A Map, because the name comes from outside. */
+export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
+  [
+    'status',
+    {
+      kind: 'reads',
+      args: {},
+      does: (plane) => ({ ok: true, command: 'status', ...report(plane.health()) }),
+    },
+  ],
+  ['approvals', { kind: 'reads', args: {}, does: approvals }],
+  [
+    'approve',
+    { kind: 'loosens', args: { id: 'text' }, does: (plane, args, by) => answer(plane, args, by, 'approve') },
+  ],
+  [
+    'deny',
+    {
+      kind: 'restricts',
+      args: { id: 'text', reason: 'text?' },
+      does: (plane, args, by) => answer(plane, args, by, 'deny'),
+    },
+  ],
+  [
+    'disable-tool',
+    {
+      kind: 'restricts',
+      args: { tool: 'text', ...switching },
+      does: (plane, args, by) =>
+        switchOff(plane, 'disable-tool', toolTarget(args.need('tool')), how(args, by)),
+    },
+  ],
+  [
+    'enable-tool',
+    {
+      kind: 'loosens',
+      args: { tool: 'text' },
+      does: (plane, args) => switchOn(plane, 'enable-tool', toolTarget(args.need('tool'))),
+    },
+  ],
+  [
+    'disable-server',
+    {
+      kind: 'restricts',
+      args: { server: 'text', ...switching },
+      does: (plane, args, by) =>
+        switchOff(plane, 'disable-server', plainTarget('server', args.need('server')), how(args, by)),
+    },
+  ],
+  [
+    'enable-server',
+    {
+      kind: 'loosens',
+      args: { server: 'text' },
+      does: (plane, args) => switchOn(plane, 'enable-server', plainTarget('server', args.need('server'))),
+    },
+  ],
+  [
+    'disable-caller',
+    {
+      kind: 'restricts',
+      args: { caller: 'text', ...switching },
+      does: (plane, args, by) =>
+        switchOff(plane, 'disable-caller', plainTarget('caller', args.need('caller')), how(args, by)),
+    },
+  ],
+  [
+    'enable-caller',
+    {
+      kind: 'loosens',
+      args: { caller: 'text' },
+      does: (plane, args) => switchOn(plane, 'enable-caller', plainTarget('caller', args.need('caller'))),
+    },
+  ],
+  [
+    'lockdown',
+    {
+      kind: 'restricts',
+      args: switching,
+      does: (plane, args, by) => switchOff(plane, 'lockdown', { kind: 'lockdown' }, how(args, by)),
+    },
+  ],
+  ['unlock', { kind: 'loosens', args: {}, does: (plane) => switchOn(plane, 'unlock', { kind: 'lockdown' }) }],
+  ['restart', { kind: 'restricts', args: { server: 'text' }, does: restart }],
+  ['reload', { kind: 'loosens', args: {}, does: reload }],
+  // `after` says what changed the keys, for the journal: `key revoke ana`.
+  ['reload-keys', { kind: 'restricts', args: { after: 'text?' }, does: reloadKeys }],
+]);
+
+/** What came through the control socket. */
+export type Order = { readonly command: string; readonly args: unknown; readonly operator: string };
+
+/** Carries out one operator command and puts it on the journal. Never throws: a refusal is a reply too. */
+export async function carryOut(plane: AdminPlane, order: Order): Promise<Reply> {
+  const { command: name, operator } = order;
+  let args: Args | undefined;
+  const record = (result: string) =>
+    plane.audit.command({ by: operator, command: name.slice(0, nameCharsMax), args: spell(args), result });
+
+  let reply: Reply;
+  let kind: Command['kind'] = 'reads';
+  try {
+    const command = commands.get(name);
+    if (command === undefined) throw unknownCommand(name);
+    kind = command.kind;
+    args = readArgs(command.args, order.args);
+    // Write it down, then do it: what loosens must not happen without leaving a trace.
+    if (kind === 'loosens') await record('begun');
+    reply = await command.does(plane, args, operator);
+  } catch (reason) {
+    reply = refusal(reason);
+  }
+  try {
+    await record(reply.ok ? 'done' : `refused: ${reply.error.code}`);
+    return reply;
+  } catch (reason) {
+    return kind === 'reads' ? reply : notRecorded(reply, reason);
+  }
+}
+
+/** Arguments as the journal has them. */
+function spell(args: Args | undefined): string[] {
+  return Object.entries(args?.given ?? {}).flatMap(([name, value]) =>
+    value === true ? [name] : value === false ? [] : [`${name}=${value}`],
+  );
+}
+
+/** It was done, and nothing on disk says so. The operator must hear it; a success would hide it. */
+function notRecorded(reply: Reply, reason: unknown): Reply {
+  const fault = refusal(reason);
+  if (!reply.ok || fault.ok) return { ...reply, recorded: false };
+  return {
+    ...reply,
+    ok: false,
+    error: errorOf(
+      fault.error.code,
+      `it is done, but NOT RECORDED: ${fault.error.says}`,
+      'see that the journal can be written: mcpd ctl status',
+    ),
+    recorded: false,
+  };
+}
+
+function unknownCommand(name: string): Refused {
+  const near = nearest(name, commands.keys());
+  return new Refused(
+    'UNKNOWN_COMMAND',
+    `there is no command ${name.slice(0, nameCharsMax)}`,
+    near === undefined ? 'mcpd ctl --help lists them' : `did you mean ${near}?`,
+  );
+}
+
+function approvals(plane: AdminPlane): Reply {
+  const now = plane.clock.wallMs();
+  return {
+    ok: true,
+    command: 'approvals',
+    approvals: plane.gate.list().map((question) => ({
+      ...question,
+      askedAt: new Date(question.askedAt).toISOString(),
+      expiresAt: new Date(question.expiresAt).toISOString(),
+      expiresInMs: Math.max(0, Math.round(question.expiresAt - now)),
+    })),
+  };
+}
+
+function answer(plane: AdminPlane, args: Args, by: string, verdict: 'approve' | 'deny'): Reply {
+  const id = args.need('id');
+  const answered = plane.gate.answer(id, { verdict, by, reason: args.text('reason') });
+  const wanted = verdict === 'approve' ? 'approved' : 'declined';
+  switch (answered.kind) {
+    case 'taken': {
+      const { question } = answered;
+      const { callId, caller, server, target } = question;
+      return {
+        ok: true,
+        command: verdict,
+        id: question.id,
+        changed: true,
+        ending: wanted,
+        callId,
+        caller,
+        server,
+        target,
+      };
+    }
+    case 'already':
+      if (answered.ending === wanted)
+        return { ok: true, command: verdict, id, changed: false, ending: wanted };
+      throw new Refused(
+        'ALREADY_ENDED',
+        `${id} is ${answered.ending} already; nothing changed`,
+        'mcpd ctl approvals',
+      );
+    case 'unknown':
+      throw new Refused('NOT_FOUND', `no call waits under ${id}`, 'mcpd ctl approvals');
+  }
+}
+
+async function restart(plane: AdminPlane, args: Args): Promise<Reply> {
+  const server = args.need('server');
+  const names = plane.fleet.status().map(({ name }) => name);
+  if (!names.includes(server)) {
+    const near = nearest(server, names);
+    throw new Refused(
+      'NOT_FOUND',
+      `there is no server ${server}`,
+      near === undefined ? 'mcpd ctl status' : `did you mean ${near}?`,
+    );
+  }
+  await plane.fleet.restart(server);
+  const state = plane.fleet.status().find(({ name }) => name === server)?.state ?? 'stopped';
+  return { ok: true, command: 'restart', server, state };
+}
+
+async function reload(plane: AdminPlane): Promise<Reply> {
+  const { ok, changed, version, complaints, needsRestart } = await plane.policies.reload();
+  const fields = { command: 'reload', changed, ordersVersion: version, complaints, needsRestart };
+  if (ok) return { ok: true, ...fields };
+  const says = changed
+    ? 'the new policy is in force, but not all of it was done'
+    : 'the old policy stays in force';
+  return { ok: false, error: errorOf('RELOAD_REFUSED', says, 'mcpd check shows every complaint'), ...fields };
+}
+
+function reloadKeys(plane: AdminPlane): Reply {
+  plane.keys.reload();
+  return { ok: true, command: 'reload-keys', keys: plane.keys.names().length };
+}

@@ -1,0 +1,147 @@
+import type { Call } from '../domain/call.ts';
+import { withSwitches } from '../policy/compile.ts';
+import type { AdminPlane } from './admin-plane.ts';
+import { nearest } from './nearest.ts';
+import { versionWith } from './reload.ts';
+import { errorOf, Refused, type Reply } from './reply.ts';
+import { switchedOff, withSwitch, type SwitchTarget } from './switches.ts';
+
+/** Throws a switch: in force for the next call when this returns, even when the disk cannot keep it. */
+export function switchOff(
+  plane: AdminPlane,
+  command: string,
+  target: SwitchTarget,
+  how: { readonly by: string; readonly reason: string | undefined; readonly now: boolean },
+): Reply {
+  const before = plane.switches.current();
+  const already = switchedOff(before, target) !== undefined;
+  const off = Object.freeze({ at: plane.clock.wallMs(), by: how.by, reason: how.reason ?? '' });
+  // Asked for again: what the first attempt could not write down gets its second chance.
+  const saved = already ? plane.switches.retry() : plane.switches.impose(withSwitch(before, target, off));
+  if (!already) obey(plane);
+  // After the swap, so that a call which slips in between is either refused or found here.
+  const stopped = how.now ? plane.inFlight.haltWhere(aimsAt(target), 'switched off by the operator') : 0;
+  const fields = {
+    command,
+    ...named(plane, target),
+    changed: !already,
+    durable: saved.durable,
+    stopped,
+    ordersVersion: plane.orders.current().version,
+  };
+  if (saved.durable) return { ok: true, ...fields };
+  return {
+    ok: false,
+    error: errorOf(
+      'NOT_DURABLE',
+      `NOT DURABLE: switched off now, but a restart would forget it: ${saved.why}`,
+      'make room in the state directory, then type the same command again',
+    ),
+    ...fields,
+  };
+}
+
+/** Takes a switch back, once that is on disk; otherwise everything stays as it was. */
+export function switchOn(plane: AdminPlane, command: string, target: SwitchTarget): Reply {
+  const before = plane.switches.current();
+  const already = switchedOff(before, target) === undefined;
+  const saved = already
+    ? plane.switches.retry()
+    : plane.switches.relax(withSwitch(before, target, undefined));
+  if (!already && saved.durable) obey(plane);
+  const fields = {
+    command,
+    ...named(plane, target),
+    changed: !already && saved.durable,
+    durable: saved.durable,
+    ordersVersion: plane.orders.current().version,
+  };
+  if (saved.durable) return { ok: true, ...fields };
+  return {
+    ok: false,
+    error: errorOf(
+      'NOT_DURABLE',
+      already
+        ? `it is on, but the state file could not be written: ${saved.why}`
+        : `nothing was switched on, because that could not be written down: ${saved.why}`,
+      'make room in the state directory, then type the same command again',
+    ),
+    ...fields,
+  };
+}
+
+function obey(plane: AdminPlane): void {
+  const orders = plane.orders.current();
+  const version = versionWith(orders.version, plane.switches.changes());
+  plane.orders.replace(withSwitches(orders, plane.switches.current(), version));
+}
+
+/** `server/tool`, split at the first slash: a server's name has none. Throws `BAD_ARGUMENTS`. */
+export function toolTarget(text: string): SwitchTarget {
+  const slash = text.indexOf('/');
+  if (slash <= 0 || slash === text.length - 1) {
+    throw new Refused(
+      'BAD_ARGUMENTS',
+      `${text} does not name a tool`,
+      'write SERVER/TOOL, for example files/write_file',
+    );
+  }
+  // A pattern would be taken for the name of one tool, and its owner would believe that all of them are off.
+  if (/[*?]/.test(text)) {
+    throw new Refused(
+      'BAD_ARGUMENTS',
+      'a switch takes one tool, not a pattern',
+      `to switch off everything: mcpd ctl disable-server ${text.slice(0, slash)}`,
+    );
+  }
+  return { kind: 'tool', name: text };
+}
+
+/** A server or a caller by its exact name. Throws `BAD_ARGUMENTS` for a pattern. */
+export function plainTarget(kind: 'server' | 'caller', name: string): SwitchTarget {
+  if (/[*?]/.test(name)) {
+    throw new Refused(
+      'BAD_ARGUMENTS',
+      `a switch takes one ${kind}, not a pattern`,
+      'to refuse every call: mcpd ctl lockdown',
+    );
+  }
+  return { kind, name };
+}
+
+/** Which calls under way a switch is about. */
+function aimsAt(target: SwitchTarget): (call: Call) => boolean {
+  switch (target.kind) {
+    case 'lockdown':
+      return () => true;
+    case 'server':
+      return (call) => call.server === target.name;
+    case 'caller':
+      return (call) => call.principal.name === target.name;
+    case 'tool':
+      return (call) => call.target.kind === 'tool' && `${call.server}/${call.target.name}` === target.name;
+  }
+}
+
+/** Says what the switch is about, and whether there is such a thing now; a switch for a thing to come is welcome. */
+function named(plane: AdminPlane, target: SwitchTarget): Record<string, unknown> {
+  if (target.kind === 'lockdown') return { kind: 'lockdown' };
+  const names = namesOf(plane, target);
+  const known = names.has(target.name);
+  return {
+    kind: target.kind,
+    name: target.name,
+    known,
+    nearest: known ? null : (nearest(target.name, names) ?? null),
+  };
+}
+
+function namesOf(plane: AdminPlane, { kind }: SwitchTarget): ReadonlySet<string> {
+  if (kind === 'caller') return new Set(plane.keys.names());
+  if (kind === 'server') return new Set(plane.orders.current().servers.keys());
+  const tools = new Set<string>();
+  for (const { name, catalog } of plane.fleet.status()) {
+    for (const tool of catalog?.tools.keys() ?? []) tools.add(`${name}/${tool}`);
+  }
+  return tools;
+}

@@ -1,0 +1,88 @@
+import type { Call, Listing, Target } from '../domain/call.ts';
+import type { Answer, Json, JsonText } from '../domain/message.ts';
+import type { Orders } from '../domain/orders.ts';
+import { array, elements, member, members, object, valueOf, withMember } from '../protocol/codec.ts';
+import { decide } from './decide.ts';
+
+/**
+ * Trims an answer to what its caller may know: of a listing it keeps the entries that `decide` does not deny, of an
+ * `initialize` result the capabilities that we carry. Everything it keeps stays as it stands, to the digit; an answer
+ * with nothing to trim comes back as the same object.
+ */
+export function narrow(orders: Orders, call: Call, answer: Answer): Answer {
+  if (answer.kind === 'error') return answer;
+  const { target, message } = call;
+  if (target.kind === 'listing') return narrowListing(orders, call, target.of, answer);
+  if (message.kind === 'request' && message.method === 'initialize') return narrowInitialize(answer);
+  return answer;
+}
+
+function narrowListing(orders: Orders, call: Call, of: Listing, answer: Answer): Answer {
+  const listed = member(answer.text, [of]);
+  if (listed === undefined) return answer;
+  const value = valueOf(listed);
+  // What should be a list and is none shows nothing, rather than something we did not look at.
+  if (!Array.isArray(value)) return { kind: 'result', text: withMember(answer.text, [of], array([])) };
+  const targets = value.map((entry) => entryTarget(of, entry));
+  const twice = of === 'tools' ? namedTwice(targets) : none;
+  const keep = targets.map(
+    (target) =>
+      target !== undefined &&
+      !(target.kind === 'tool' && twice.has(target.name)) &&
+      decide(orders, { server: call.server, principal: call.principal, target }).kind !== 'deny',
+  );
+  if (!keep.includes(false)) return answer;
+  const kept = elements(listed).filter((_, at) => keep[at]);
+  return { kind: 'result', text: withMember(answer.text, [of], array(kept)) };
+}
+
+/** What an entry of a listing would be called by; undefined for an entry that nobody could call. */
+function entryTarget(of: Listing, entry: Json): Target | undefined {
+  if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) return undefined;
+  switch (of) {
+    case 'tools':
+      return isName(entry['name']) ? { kind: 'tool', name: entry['name'] } : undefined;
+    case 'prompts':
+      return isName(entry['name']) ? { kind: 'prompt', name: entry['name'] } : undefined;
+    case 'resources':
+      return isUri(entry['uri']) ? { kind: 'resource', uri: entry['uri'] } : undefined;
+    case 'resourceTemplates':
+      return isUri(entry['uriTemplate']) ? { kind: 'resource', uri: entry['uriTemplate'] } : undefined;
+  }
+}
+
+// The bounds of a call's target: what cannot be called is not shown.
+function isName(value: Json | undefined): value is string {
+  return typeof value === 'string' && value.length > 0 && value.length <= 512;
+}
+
+function isUri(value: Json | undefined): value is string {
+  return typeof value === 'string' && value.length > 0 && value.length <= 64 * 1024;
+}
+
+const none: ReadonlySet<string> = new Set();
+
+/** Two tools of one name: the caller would read the description of one and the server would run the other. */
+function namedTwice(targets: readonly (Target | undefined)[]): ReadonlySet<string> {
+  const seen = new Set<string>();
+  const twice = new Set<string>();
+  for (const target of targets) {
+    if (target?.kind !== 'tool') continue;
+    if (seen.has(target.name)) twice.add(target.name);
+    seen.add(target.name);
+  }
+  return twice;
+}
+
+/** What a server may offer through us. `tasks` is not carried yet; what we do not know, we cannot govern. */
+const carried = new Set(['completions', 'experimental', 'logging', 'prompts', 'resources', 'tools']);
+
+function narrowInitialize(answer: Answer): Answer {
+  const offered = member(answer.text, ['capabilities']);
+  if (offered?.charCodeAt(0) !== '{'.charCodeAt(0)) return answer;
+  const entries = members(offered);
+  const kept = entries.filter(([name]) => carried.has(name));
+  if (kept.length === entries.length) return answer;
+  const text: JsonText = withMember(answer.text, ['capabilities'], object(kept));
+  return { kind: 'result', text };
+}

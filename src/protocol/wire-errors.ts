@@ -1,0 +1,145 @@
+import type { Target } from '../domain/call.ts';
+import type { Denial, Exhausted } from '../domain/decision.ts';
+import type { Fault, FaultCode } from '../domain/faults.ts';
+import type { Json, JsonText } from '../domain/message.ts';
+import type { Outcome } from '../domain/outcome.ts';
+import { encode, errorBody } from './codec.ts';
+
+/**
+ * Every fault's numbers: HTTP status and JSON-RPC code. Codes of our own lie outside −32768…−32000, as the 2026-07-28
+ * revision asks (basic/index, error codes); −32000 stays where older fronts use it, because dual-era clients look for it.
+ */
+const numbers: Readonly<Record<FaultCode, readonly [status: number, code: number]>> = {
+  BAD_JSON: [400, -32700],
+  BAD_MESSAGE: [400, -32600],
+  BAD_PARAMS: [200, -32602],
+  BAD_HEADER: [400, -32600],
+  TOO_LARGE: [413, -32600],
+  TOO_DEEP: [400, -32600],
+  NOT_JSON: [415, -32600],
+  NOT_ACCEPTABLE: [406, -32600],
+  FORBIDDEN_HOST: [403, 1403],
+  FORBIDDEN_ORIGIN: [403, 1403],
+  NO_ROUTE: [404, 1404],
+  WRONG_METHOD: [405, 1405],
+  UNAUTHENTICATED: [401, 1401],
+  UNKNOWN_SESSION: [404, 1404],
+  NO_SESSION: [400, -32000],
+  SESSION_BUSY: [409, 1409],
+  TOO_MANY: [429, 1429],
+  UNSUPPORTED_VERSION: [400, -32000],
+  UNKNOWN_METHOD: [200, -32601],
+  ORDERS_CHANGED: [200, 1412],
+  CANCELLED: [200, 1499],
+  UPSTREAM_DOWN: [200, 1502],
+  UPSTREAM_DIED: [200, 1503],
+  UPSTREAM_TIMEOUT: [200, 1504],
+  UPSTREAM_GARBLED: [200, 1505],
+  UPSTREAM_BUSY: [200, 1506],
+  SECRET_UNAVAILABLE: [200, 1507],
+  AUDIT_UNAVAILABLE: [503, 1510],
+  CONFIG_INVALID: [503, 1511],
+  DRAINING: [503, 1512],
+  BUG: [500, -32603],
+};
+
+/** The code of a refusal by policy that is not hidden. */
+const refusedCode = 1403;
+
+/** A reply in numbers and text, ready for a door to word. `body` is a JSON-RPC result or error, without its envelope. */
+export type WireReply = {
+  readonly status: number;
+  readonly kind: 'result' | 'error';
+  readonly body: JsonText;
+  /** For `Retry-After`, milliseconds. */
+  readonly retryInMs: number | undefined;
+};
+
+/** What a fault looks like on the wire. `callId` is the correlation id: it finds the call in the audit. */
+export function wordFault(fault: Fault, callId: string): WireReply {
+  const [status, code] = numbers[fault.code];
+  const retryInMs = status === 503 || status === 429 ? 5_000 : undefined;
+  return { status, kind: 'error', body: errorBody(code, fault.says, { correlationId: callId }), retryInMs };
+}
+
+/** The HTTP status of a fault that has no JSON-RPC reply. */
+export function statusOf(fault: Fault): number {
+  return numbers[fault.code][0];
+}
+
+/**
+ * What an outcome looks like on the wire. A denied tool is answered as an unknown one, so that probing tells nothing;
+ * a refusal that the model can act on (a limit, a no) is a tool result with `isError`, so that the model reads it
+ * (2025-11-25 server/tools, error handling).
+ */
+export function wordOutcome(outcome: Outcome, callId: string): WireReply {
+  switch (outcome.kind) {
+    case 'answered':
+      return { status: 200, kind: outcome.answer.kind, body: outcome.answer.text, retryInMs: undefined };
+    case 'accepted':
+      return { status: 202, kind: 'result', body: '{}' as JsonText, retryInMs: undefined };
+    case 'refused':
+      return outcome.why.kind === 'deny'
+        ? wordDenial(outcome.why, outcome.target, callId)
+        : wordExhausted(outcome.why, outcome.target, callId);
+    case 'declined':
+      return wordNo(saysDeclined(outcome.why), outcome.target, callId, {});
+    case 'failed':
+      return wordFault(outcome.fault, callId);
+  }
+}
+
+function saysDeclined(why: Extract<Outcome, { kind: 'declined' }>['why']): string {
+  if (why.kind === 'declined')
+    return `Not done: ${why.by} said no${why.reason === '' ? '' : ` (${why.reason})`}.`;
+  if (why.kind === 'expired') return `Not done: nobody agreed within ${seconds(why.afterMs)}.`;
+  return `Not done: this needs a yes, and nobody can be asked now (${why.reason}).`;
+}
+
+function wordDenial(why: Denial, target: Target, callId: string): WireReply {
+  if (!why.hidden) return wordNo(`Refused by policy: ${why.reason}`, target, callId, {});
+  const error = (code: number, message: string, data?: Json): WireReply => ({
+    status: target.kind === 'protocol' || target.kind === 'listing' ? 404 : 200,
+    kind: 'error',
+    body: errorBody(code, message, data),
+    retryInMs: undefined,
+  });
+  switch (target.kind) {
+    case 'tool':
+      return error(-32602, `Unknown tool: ${target.name}`);
+    case 'prompt':
+      return error(-32602, `Unknown prompt: ${target.name}`);
+    case 'resource':
+      return error(-32002, 'Resource not found', { uri: target.uri });
+    case 'completion':
+      return error(-32602, 'Unknown reference');
+    case 'protocol':
+    case 'listing':
+      return error(1404, 'There is nothing at this address.');
+    case 'upcall':
+    case 'unknown':
+      return error(-32601, 'Method not found');
+  }
+}
+
+function wordExhausted(why: Exhausted, target: Target, callId: string): WireReply {
+  const says = `Too many calls: the limit is ${why.limit}. Try again in ${seconds(why.retryInMs)}.`;
+  return {
+    ...wordNo(says, target, callId, { 'mcpd/retryInMs': Math.ceil(why.retryInMs) }),
+    retryInMs: why.retryInMs,
+  };
+}
+
+function wordNo(says: string, target: Target, callId: string, meta: { [key: string]: Json }): WireReply {
+  const text = `${says} [${callId}]`;
+  const _meta = { ...meta, 'mcpd/correlationId': callId };
+  if (target.kind === 'tool') {
+    const body = encode({ content: [{ type: 'text', text }], isError: true, _meta });
+    return { status: 200, kind: 'result', body, retryInMs: undefined };
+  }
+  return { status: 200, kind: 'error', body: errorBody(refusedCode, text, _meta), retryInMs: undefined };
+}
+
+function seconds(ms: number): string {
+  return `${Math.max(1, Math.ceil(ms / 1000))} s`;
+}

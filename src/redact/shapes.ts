@@ -1,0 +1,169 @@
+import { beginsWord } from './escapes.ts';
+import { charset, isIn, type Charset, type Runs } from './runs.ts';
+
+/** A stretch of text, `to` not included. */
+export type Span = { readonly from: number; readonly to: number };
+
+/**
+ * Looks whether a secret begins where one of its literals stands, and says which stretch to take out. Each looks at a
+ * bounded or remembered stretch, so that no text makes it slow, and none takes in a `"` or a lone backslash, so that JSON
+ * stays JSON.
+ */
+export type Shape = (runs: Runs, at: number, literal: string) => Span | undefined;
+
+/** The literal and at least `min` characters of a set after it. `digit`: words do not look like that. */
+export function token(
+  set: Charset,
+  min: number,
+  more: { readonly word?: boolean; readonly digit?: boolean; readonly upper?: boolean } = {},
+): Shape {
+  return (runs, at, literal) => {
+    const start = at + literal.length;
+    if (more.word === true && !beginsWord(runs.text, at)) return undefined;
+    const to = runs.end(start, set);
+    if (to - start < min) return undefined;
+    if (more.digit === true && !has(runs.text, start, to, /[0-9]/)) return undefined;
+    if (more.upper === true && !has(runs.text, start, to, /[A-Z]/)) return undefined;
+    return { from: at, to };
+  };
+}
+
+/** An AWS key id: four letters and exactly sixteen characters, standing alone. */
+export const awsKeyId: Shape = (runs, at, literal) => {
+  const to = runs.end(at + literal.length, charset.upper);
+  if (to !== at + 20 || !beginsWord(runs.text, at) || isIn(runs.text, to, charset.word)) return undefined;
+  return { from: at, to };
+};
+
+/** `SG.` and two parts with a dot between. */
+export const sendGrid: Shape = (runs, at, literal) => {
+  if (!beginsWord(runs.text, at)) return undefined;
+  const middle = runs.end(at + literal.length, charset.dash);
+  if (middle - at < 19 || runs.text[middle] !== '.') return undefined;
+  const to = runs.end(middle + 1, charset.dash);
+  return to - middle < 20 ? undefined : { from: at, to };
+};
+
+/** A JWT (RFC 7519) of three parts, the second again an object, or a JWE of five. */
+export const jwt: Shape = (runs, at) => {
+  const { text } = runs;
+  // Only the first `eyJ` of a run begins a word, so a run of them is walked once.
+  if (!beginsWord(text, at)) return undefined;
+  const head = runs.end(at, charset.dash);
+  if (head - at < 12 || text[head] !== '.') return undefined;
+  const signed = text.startsWith('eyJ', head + 1);
+  let to = head;
+  let parts = 1;
+  while (parts < 5 && text[to] === '.') {
+    to = runs.end(to + 1, charset.dash);
+    parts++;
+  }
+  return (signed && parts >= 3) || parts === 5 ? { from: at, to } : undefined;
+};
+
+/** The token after `Bearer `. Short plain words are left: `Bearer authentication is required`. */
+export const bearer: Shape = (runs, at, literal) => {
+  const from = skipSpaces(runs.text, at + literal.length);
+  const to = runs.end(from, charset.token68);
+  return to - from >= 16 && looksRandom(runs.text, from, to) ? { from, to } : undefined;
+};
+
+const schemes = /^(?:basic|bearer|token|digest|negotiate|api-?key)$/i;
+
+/** The value of an Authorization header, in a header line, an assignment, or JSON at any depth of nesting. */
+export const authorization: Shape = (runs, at, literal) => {
+  const { text } = runs;
+  const start = afterSeparator(text, at + literal.length);
+  if (start === undefined) return undefined;
+  const first = runs.end(start, charset.token68);
+  const next = skipSpaces(text, first);
+  if (first - start <= 12 && next > first && schemes.test(text.slice(start, first))) {
+    const to = runs.end(next, charset.token68);
+    return to - next >= 6 && looksRandom(text, next, to) ? { from: next, to } : undefined;
+  }
+  return first - start >= 12 && looksRandom(text, start, first) ? { from: start, to: first } : undefined;
+};
+
+/**
+ * Steps over `: `, `=`, `":"` and the like. Of bare quotes it takes two, from the end of a JSON string to the begin of the
+ * next, or one at the very end; otherwise what follows might be a number or `null`, and to replace that would break the JSON.
+ */
+function afterSeparator(text: string, from: number): number | undefined {
+  let quotes = 0;
+  let assigns = false;
+  let at = from;
+  for (; at < from + 24; at++) {
+    const character = text[at];
+    if (character === undefined || !' \t:=\'"\\'.includes(character)) break;
+    if (character === ':' || character === '=') assigns = true;
+    if (character === '"' && text[at - 1] !== '\\') quotes++;
+  }
+  if (!assigns || quotes > 2) return undefined;
+  return quotes === 1 && text[at - 1] !== '"' ? undefined : at;
+}
+
+/** The password in `scheme://user:password@host`. */
+export const urlPassword: Shape = (runs, at, literal) => {
+  const { text } = runs;
+  const start = at + literal.length;
+  let colon = -1;
+  let sign = -1;
+  for (let end = start; end < start + 2048; end++) {
+    const code = text.charCodeAt(end);
+    if (code !== code || code <= 0x20 || code === 0x22 || code === 0x5c || code === 0x3c || code === 0x3e)
+      break;
+    if (code === 0x2f || code === 0x3f || code === 0x23) break;
+    if (code === 0x5b) end = markerEnd(text, end);
+    if (code === 0x3a && colon < 0) colon = end;
+    if (code === 0x40) sign = end;
+  }
+  if (colon < 0 || sign <= colon + 1) return undefined;
+  const isMarker = text[colon + 1] === '[' && markerEnd(text, colon + 1) === sign - 1;
+  return isMarker ? undefined : { from: colon + 1, to: sign };
+};
+
+/** Where a marker of ours ends that begins here, so that its colon is not taken for one before a password. */
+function markerEnd(text: string, at: number): number {
+  const length = /^\[redacted:[a-z0-9 -]{1,32}\]/.exec(text.slice(at, at + 48))?.[0].length;
+  return length === undefined ? at : at + length - 1;
+}
+
+const PEM_BODY = /[A-Za-z0-9+/=:;,.()_ \t\r\n\\-]/;
+const pemBodyCharsMax = 64 * 1024;
+
+/** A private key in PEM (RFC 7468), to its end line or, where that is cut off, to the end of what can belong to it. */
+export const privateKey: Shape = (runs, at, literal) => {
+  const { text } = runs;
+  const label = text.slice(at + literal.length, at + literal.length + 64);
+  const kind = /^[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----/.exec(label)?.[0];
+  if (kind === undefined) return undefined;
+  let to = at + literal.length + kind.length;
+  const last = Math.min(text.length, to + pemBodyCharsMax);
+  for (; to < last; to++) {
+    if (text.charCodeAt(to) === 0x2d && text.startsWith('-----END ', to)) {
+      const end = text.indexOf('-----', to + 9);
+      return { from: at, to: end < 0 || end > to + 64 ? to : end + 5 };
+    }
+    if (!PEM_BODY.test(text.charAt(to))) break;
+  }
+  // The backslashes before a quote belong to the quote.
+  while (text[to - 1] === '\\') to--;
+  return { from: at, to };
+};
+
+function skipSpaces(text: string, from: number): number {
+  let at = from;
+  while (at < from + 4 && text[at] === ' ') at++;
+  return at;
+}
+
+function looksRandom(text: string, from: number, to: number): boolean {
+  return (
+    to - from >= 32 || has(text, from, to, /[0-9]/) || (to - from >= 8 && has(text, from + 1, to, /[A-Z=]/))
+  );
+}
+
+/** Looks at the first 64 characters only: a token that has none there has no need of one. */
+function has(text: string, from: number, to: number, what: RegExp): boolean {
+  return what.test(text.slice(from, Math.min(to, from + 64)));
+}

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { printFindings } from '../../src/audit/query-print.ts';
+
+test('a table has a line for each record', () => {
+  const text = printFindings({
+    records: [
+      {
+        kind: 'call',
+        time: '2026-01-02T03:04:05.006Z',
+        id: 'a',
+        caller: 'alice',
+        server: 'files',
+        target: { kind: 'tool', name: 'write' },
+        decision: { kind: 'confirm', rule: 'writes', approvedBy: 'root' },
+        outcome: 'answered',
+        error: 'tool-error',
+        durationMs: 1.5,
+      },
+      { kind: 'torn-tail', time: '2026-01-02T03:04:05.006Z', bytes: 12 },
+    ],
+    unreadable: 1,
+  });
+  assert.match(text, /^TIME +ID +CALLER +WHAT +DECISION +OUTCOME +MS\n/);
+  assert.match(text, /a +alice +files\/write +confirm "writes" by root +answered tool-error +1\.5\n/);
+  assert.match(text, /journal: torn-tail +\{"bytes":12\}\n/);
+  assert.match(text, /1 lines of the journal are not records of mcpd/);
+});
+
+test('no record can make the terminal do anything', () => {
+  const nasty = 'x\u001b[2J\r\n\u202e\u200b\u0085';
+  const text = printFindings({
+    records: [
+      {
+        kind: 'call',
+        id: nasty,
+        caller: nasty,
+        server: nasty,
+        target: { kind: 'tool', name: nasty },
+        decision: { rule: nasty },
+        error: nasty,
+      },
+      { kind: 'command', by: nasty, command: nasty, args: [nasty, 7], result: nasty },
+      { kind: 'upcall', method: nasty, caller: nasty },
+      { kind: nasty, [nasty]: nasty },
+    ],
+    unreadable: 0,
+  });
+  assert.match(text, /^[\x20-\x7e\n…]+$/);
+  assert.equal(text.split('\n').length, 6);
+});
+
+test('nothing found is said', () => {
+  assert.match(printFindings({ records: [], unreadable: 0 }), /No record fits\./);
+});

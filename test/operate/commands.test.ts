@@ -1,0 +1,351 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { carryOut, commands } from '../../src/operate/commands.ts';
+import type { Reply } from '../../src/operate/reply.ts';
+import { SwitchStore } from '../../src/operate/switches.ts';
+import { callTo, FakePlane, serverOf } from './plane.ts';
+
+let dir = '';
+let plane: FakePlane;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'mcpd-commands-'));
+  plane = new FakePlane(dir);
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+const order = (command: string, args: object = {}): Promise<Reply & Record<string, unknown>> =>
+  carryOut(plane, { command, args, operator: 'ana' });
+
+const code = (reply: Reply) => (reply.ok ? 'ok' : reply.error.code);
+
+describe('disable-tool', () => {
+  test('is on disk, in the orders and on the journal when it answers', async () => {
+    const reply = await order('disable-tool', { tool: 'files/write_file', reason: 'rogue' });
+    assert.deepEqual(reply, {
+      ok: true,
+      command: 'disable-tool',
+      kind: 'tool',
+      name: 'files/write_file',
+      known: true,
+      nearest: null,
+      changed: true,
+      durable: true,
+      stopped: 0,
+      ordersVersion: 'd1+1',
+    });
+    const off = { at: 1_800_000_000_000, by: 'ana', reason: 'rogue' };
+    assert.deepEqual(plane.ordersNow.switches.tools.get('files/write_file'), off);
+    assert.deepEqual(SwitchStore.open(dir).current().tools.get('files/write_file'), off);
+    assert.deepEqual(plane.records, [
+      { by: 'ana', command: 'disable-tool', args: ['tool=files/write_file', 'reason=rogue'], result: 'done' },
+    ]);
+  });
+
+  test('asked for again says so, changes nothing and keeps the first reason', async () => {
+    await order('disable-tool', { tool: 'files/write_file', reason: 'first' });
+    const before = plane.ordersNow;
+    const reply = await order('disable-tool', { tool: 'files/write_file', reason: 'second' });
+    assert.equal(reply.ok, true);
+    assert.equal(reply['changed'], false);
+    assert.equal(plane.ordersNow, before);
+    assert.equal(before.switches.tools.get('files/write_file')?.reason, 'first');
+  });
+
+  test("leaves calls in flight alone unless told --now, and then stops only that tool's", async () => {
+    const [aimed, other, elsewhere] = [
+      callTo('files', 'write_file'),
+      callTo('files', 'read_file'),
+      callTo('memory', 'write_file'),
+    ];
+    plane.calls.push(aimed, other, elsewhere);
+    assert.equal((await order('disable-tool', { tool: 'files/write_file' }))['stopped'], 0);
+    assert.equal(aimed.halt.reason, undefined);
+    // Off already, and still the ones under way can be stopped.
+    assert.equal((await order('disable-tool', { tool: 'files/write_file', now: true }))['stopped'], 1);
+    assert.equal(aimed.halt.reason, 'switched off by the operator');
+    assert.equal(other.halt.reason, undefined);
+    assert.equal(elsewhere.halt.reason, undefined);
+  });
+
+  test('swaps the orders before it stops what is under way, so that nothing slips between', async () => {
+    await order('disable-tool', { tool: 'files/write_file', now: true });
+    assert.deepEqual(plane.told, ['orders d1+1', 'halt 0', 'record done']);
+  });
+
+  test('works for a tool that does not exist, and names the nearest', async () => {
+    const reply = await order('disable-tool', { tool: 'files/writefile' });
+    assert.equal(reply.ok, true);
+    assert.equal(reply['known'], false);
+    assert.equal(reply['nearest'], 'files/write_file');
+    assert.ok(plane.ordersNow.switches.tools.has('files/writefile'));
+  });
+
+  test('works for a server that has not listed its tools', async () => {
+    plane.servers = [serverOf('files', { state: 'starting', catalog: undefined })];
+    const reply = await order('disable-tool', { tool: 'files/write_file' });
+    assert.equal(reply.ok, true);
+    assert.equal(reply['known'], false);
+  });
+
+  for (const tool of ['files', 'files/', '/write_file', 'files/*', 'files/write_?ile', '*/x']) {
+    test(`refuses ${tool} instead of switching off something else`, async () => {
+      const reply = await order('disable-tool', { tool });
+      assert.equal(code(reply), 'BAD_ARGUMENTS');
+      assert.equal(plane.switches.changes(), 0);
+    });
+  }
+
+  test('whose disk is full is in force, is not ok, and says NOT DURABLE', async () => {
+    mkdirSync(join(dir, 'switches.json.new', 'x'), { recursive: true });
+    const reply = await order('disable-tool', { tool: 'files/write_file' });
+    assert.equal(code(reply), 'NOT_DURABLE');
+    assert.match(reply.ok ? '' : reply.error.says, /NOT DURABLE/);
+    assert.equal(reply['changed'], true);
+    assert.equal(reply['durable'], false);
+    assert.ok(plane.ordersNow.switches.tools.has('files/write_file'));
+    // The same command again, with room on the disk, makes it last.
+    rmSync(join(dir, 'switches.json.new'), { recursive: true });
+    const again = await order('disable-tool', { tool: 'files/write_file' });
+    assert.equal(again.ok, true);
+    assert.equal(again['durable'], true);
+    assert.ok(SwitchStore.open(dir).current().tools.has('files/write_file'));
+  });
+
+  test('whose journal is full is in force, is not ok, and says NOT RECORDED', async () => {
+    plane.journalBroken = true;
+    const reply = await order('disable-tool', { tool: 'files/write_file' });
+    assert.equal(code(reply), 'AUDIT_UNAVAILABLE');
+    assert.match(reply.ok ? '' : reply.error.says, /NOT RECORDED/);
+    assert.equal(reply['recorded'], false);
+    assert.ok(plane.ordersNow.switches.tools.has('files/write_file'));
+  });
+});
+
+describe('enable-tool', () => {
+  test('takes the switch back, for good', async () => {
+    await order('disable-tool', { tool: 'files/write_file' });
+    const reply = await order('enable-tool', { tool: 'files/write_file' });
+    assert.equal(reply['changed'], true);
+    assert.equal(plane.ordersNow.switches.tools.size, 0);
+    assert.equal(plane.ordersNow.version, 'd1+2');
+    assert.equal(SwitchStore.open(dir).current().tools.size, 0);
+  });
+
+  test('of a tool that is on succeeds and says so', async () => {
+    const reply = await order('enable-tool', { tool: 'files/write_file' });
+    assert.equal(reply.ok, true);
+    assert.equal(reply['changed'], false);
+  });
+
+  test('is on the journal before it happens, and does not happen without', async () => {
+    await order('disable-tool', { tool: 'files/write_file' });
+    plane.told.length = 0;
+    await order('enable-tool', { tool: 'files/write_file' });
+    assert.deepEqual(plane.told, ['record begun', 'orders d1+2', 'record done']);
+    await order('disable-tool', { tool: 'files/write_file' });
+    plane.journalBroken = true;
+    const reply = await order('enable-tool', { tool: 'files/write_file' });
+    assert.equal(code(reply), 'AUDIT_UNAVAILABLE');
+    assert.ok(plane.ordersNow.switches.tools.has('files/write_file'));
+  });
+
+  test('whose disk is full changes nothing', async () => {
+    await order('disable-tool', { tool: 'files/write_file' });
+    mkdirSync(join(dir, 'switches.json.new', 'x'), { recursive: true });
+    const reply = await order('enable-tool', { tool: 'files/write_file' });
+    assert.equal(code(reply), 'NOT_DURABLE');
+    assert.equal(reply['changed'], false);
+    assert.ok(plane.ordersNow.switches.tools.has('files/write_file'));
+  });
+});
+
+describe('the other switches', () => {
+  test("a server's stops the calls to that server, whatever they aim at", async () => {
+    plane.calls.push(callTo('files', 'a'), callTo('files', 'b'), callTo('memory', 'a'));
+    assert.equal((await order('disable-server', { server: 'files', now: true }))['stopped'], 2);
+    assert.ok(plane.ordersNow.switches.servers.has('files'));
+    await order('enable-server', { server: 'files' });
+    assert.equal(plane.ordersNow.switches.servers.size, 0);
+  });
+
+  test("a caller's stops that caller's calls", async () => {
+    plane.calls.push(callTo('files', 'a', 'ana'), callTo('files', 'b', 'bob'));
+    const reply = await order('disable-caller', { caller: 'bob', now: true });
+    assert.equal(reply['stopped'], 1);
+    assert.equal(reply['known'], true);
+    await order('enable-caller', { caller: 'bob' });
+    assert.equal(plane.ordersNow.switches.callers.size, 0);
+  });
+
+  test('a lockdown stops everything, and unlock keeps the switches that were there before', async () => {
+    plane.calls.push(callTo('files', 'a'), callTo('memory', 'b'));
+    await order('disable-server', { server: 'files' });
+    assert.equal((await order('lockdown', { now: true, reason: 'incident' }))['stopped'], 2);
+    assert.equal(plane.ordersNow.switches.lockdown?.reason, 'incident');
+    assert.equal((await order('lockdown'))['changed'], false);
+    await order('unlock');
+    assert.equal(plane.ordersNow.switches.lockdown, undefined);
+    assert.ok(plane.ordersNow.switches.servers.has('files'));
+  });
+});
+
+describe('approve and deny', () => {
+  const target = { kind: 'tool', name: 'write_file' } as const;
+  const question = {
+    id: 'k7',
+    callId: 'c-9',
+    caller: 'ana',
+    server: 'files',
+    method: 'tools/call',
+    target,
+    rule: 'writes',
+    askedAt: 1_799_999_990_000,
+    expiresAt: 1_800_000_050_000,
+    argsText: '{}',
+    argsSha256: 'aa',
+  };
+
+  test("answer the question they name, in the operator's name", async () => {
+    const verdicts: unknown[] = [];
+    Object.assign(plane.gate, {
+      answer: (id: string, verdict: unknown) => {
+        verdicts.push([id, verdict]);
+        return { kind: 'taken', ending: 'approved', question };
+      },
+    });
+    const reply = await order('approve', { id: 'k7' });
+    assert.deepEqual(verdicts, [['k7', { verdict: 'approve', by: 'ana', reason: undefined }]]);
+    assert.equal(reply['callId'], 'c-9');
+    assert.deepEqual(plane.told, ['record begun', 'record done']);
+  });
+
+  test('say so when it was answered that way before, and refuse when it ended another way', async () => {
+    Object.assign(plane.gate, { answer: () => ({ kind: 'already', ending: 'approved', by: 'bob' }) });
+    const again = await order('approve', { id: 'k7' });
+    assert.equal(again.ok, true);
+    assert.equal(again['changed'], false);
+    assert.equal(code(await order('deny', { id: 'k7' })), 'ALREADY_ENDED');
+    Object.assign(plane.gate, { answer: () => ({ kind: 'already', ending: 'expired', by: undefined }) });
+    assert.equal(code(await order('approve', { id: 'k7' })), 'ALREADY_ENDED');
+  });
+
+  test('refuse a question that is not there', async () => {
+    assert.equal(code(await order('approve', { id: 'zz' })), 'NOT_FOUND');
+  });
+
+  test('never approve without the journal', async () => {
+    plane.journalBroken = true;
+    let asked = 0;
+    Object.assign(plane.gate, { answer: () => (asked++, { kind: 'unknown' }) });
+    assert.equal(code(await order('approve', { id: 'k7' })), 'AUDIT_UNAVAILABLE');
+    assert.equal(asked, 0);
+    await order('deny', { id: 'k7' });
+    assert.equal(asked, 1);
+  });
+
+  test('approvals shows what waits, and for how long yet', async () => {
+    Object.assign(plane.gate, { list: () => [question] });
+    const reply = await order('approvals');
+    assert.deepEqual(reply['approvals'], [
+      {
+        ...question,
+        askedAt: '2027-01-15T07:59:50.000Z',
+        expiresAt: '2027-01-15T08:00:50.000Z',
+        expiresInMs: 50_000,
+      },
+    ]);
+  });
+});
+
+describe('every command', () => {
+  test('that there is is in the table, and every row can be read aloud', () => {
+    assert.deepEqual(
+      [...commands.keys()],
+      [
+        'status',
+        'approvals',
+        'approve',
+        'deny',
+        'disable-tool',
+        'enable-tool',
+        'disable-server',
+        'enable-server',
+        'disable-caller',
+        'enable-caller',
+        'lockdown',
+        'unlock',
+        'restart',
+        'reload',
+        'reload-keys',
+      ],
+    );
+  });
+
+  for (const name of ['constructor', '__proto__', 'disable-tol', '', 'x'.repeat(5000)]) {
+    test(`that there is not (${name.slice(0, 12)}) is refused and recorded`, async () => {
+      const reply = await order(name);
+      assert.equal(code(reply), 'UNKNOWN_COMMAND');
+      assert.equal(plane.records.length, 1);
+      assert.ok((plane.records[0]?.command.length ?? 0) <= 64);
+    });
+  }
+
+  test('with a slip of the finger is met with the name that was meant', async () => {
+    const reply = await order('disable-tol');
+    assert.match(reply.ok ? '' : (reply.error.hint ?? ''), /disable-tool/);
+  });
+
+  for (const [what, command, args] of [
+    ['a missing argument', 'disable-tool', {}],
+    ['an unknown argument', 'disable-tool', { tool: 'a/b', force: true }],
+    ['a text where a flag belongs', 'lockdown', { now: 'yes' }],
+    ['a number where a text belongs', 'approve', { id: 7 }],
+    ['an empty text', 'disable-tool', { tool: 'a/b', reason: '' }],
+    ['a text without end', 'disable-tool', { tool: 'a/b', reason: 'x'.repeat(1025) }],
+    ['arguments in a list', 'status', []],
+  ] as const) {
+    test(`with ${what} is refused and changes nothing`, async () => {
+      assert.equal(code(await order(command, args)), 'BAD_ARGUMENTS');
+      assert.equal(plane.switches.changes(), 0);
+      assert.deepEqual(
+        plane.records.map(({ result }) => result),
+        ['refused: BAD_ARGUMENTS'],
+      );
+    });
+  }
+
+  test('that meets a bug answers instead of throwing', async () => {
+    Object.assign(plane.fleet, { restart: () => Promise.reject(new Error('boom')) });
+    assert.equal(code(await order('restart', { server: 'files' })), 'BUG');
+  });
+
+  test('restart needs a server that there is', async () => {
+    assert.equal(code(await order('restart', { server: 'fils' })), 'NOT_FOUND');
+    assert.equal((await order('restart', { server: 'files' }))['state'], 'ready');
+  });
+
+  test('reload passes complaints on', async () => {
+    Object.assign(plane.policies, {
+      reload: async () => ({
+        ok: false,
+        changed: false,
+        version: 'd1+0',
+        complaints: ['a.toml:3:1: no'],
+        needsRestart: [],
+      }),
+    });
+    const reply = await order('reload');
+    assert.equal(code(reply), 'RELOAD_REFUSED');
+    assert.deepEqual(reply['complaints'], ['a.toml:3:1: no']);
+  });
+
+  test('status survives JSON', async () => {
+    await order('lockdown', { reason: 'x' });
+    const reply = await order('status');
+    assert.deepEqual(JSON.parse(JSON.stringify(reply)), reply);
+    assert.equal(reply['status'], 'degraded');
+  });
+});

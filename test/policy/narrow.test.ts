@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Call, Target } from '../../src/domain/call.ts';
+import { Halt } from '../../src/domain/halt.ts';
+import type { Answer, JsonText } from '../../src/domain/message.ts';
+import { decide } from '../../src/policy/decide.ts';
+import { narrow } from '../../src/policy/narrow.ts';
+import { canonical } from '../../src/protocol/codec.ts';
+import { asks, me, ordersFor, referenceRules, rule, tool } from './support.ts';
+
+const orders = ordersFor(referenceRules);
+
+const callFor = (target: Target, method: string): Call => ({
+  id: 'c',
+  at: 0,
+  remote: '',
+  principal: me,
+  session: { id: 's', principal: me, server: 'fx', agreed: undefined },
+  server: 'fx',
+  target,
+  message: { kind: 'request', id: 1, method, params: undefined },
+  params: {},
+  userAgent: undefined,
+  outlet: { send: () => 'sent' },
+  halt: new Halt(),
+});
+
+const json = (text: string): JsonText => canonical(text, { bytesMax: 1e6, depthMax: 64 });
+const result = (text: string): Answer => ({ kind: 'result', text: json(text) });
+const listing = (of: Extract<Target, { kind: 'listing' }>['of'], text: string): string =>
+  narrow(orders, callFor({ kind: 'listing', of }, 'list'), result(text)).text;
+
+describe('a listing', () => {
+  test('keeps what may be called or asked for, and nothing else', () => {
+    assert.equal(
+      listing(
+        'tools',
+        '{"tools":[{"name":"read_file"},{"name":"delete_file"},{"name":"write_file"},{"name":"new"}]}',
+      ),
+      '{"tools":[{"name":"read_file"},{"name":"write_file"}]}',
+    );
+  });
+  test('keeps its entries and its other members as they stand, to the digit', () => {
+    const kept = '{"name":"echo","inputSchema":{"maximum":12345678901234567890,"a":1.0},"_meta":{"x/y":1}}';
+    assert.equal(
+      listing('tools', `{"_meta":{"n":1e400},"tools":[${kept},{"name":"no"}],"nextCursor":""}`),
+      `{"_meta":{"n":1e400},"tools":[${kept}],"nextCursor":""}`,
+    );
+  });
+  test('may come out empty and still have a next page', () => {
+    assert.equal(
+      listing('prompts', '{"prompts":[{"name":"danger"}],"nextCursor":"c"}'),
+      '{"prompts":[],"nextCursor":"c"}',
+    );
+  });
+  test('of resources is trimmed by uri, of templates by the template as text', () => {
+    assert.equal(
+      listing(
+        'resources',
+        '{"resources":[{"uri":"file:///ok.txt"},{"uri":"file:///secret.txt"},{"uri":"file:///pub/../x"}]}',
+      ),
+      '{"resources":[{"uri":"file:///ok.txt"}]}',
+    );
+    assert.equal(
+      listing(
+        'resourceTemplates',
+        '{"resourceTemplates":[{"uriTemplate":"file:///pub/{+path}"},{"uriTemplate":"file:///{path}"}]}',
+      ),
+      '{"resourceTemplates":[{"uriTemplate":"file:///pub/{+path}"}]}',
+    );
+  });
+  test('drops entries that nobody could call', () => {
+    const entries = [
+      'null',
+      '1',
+      '"echo"',
+      '["echo"]',
+      '{}',
+      '{"name":1}',
+      '{"name":["echo"]}',
+      '{"name":""}',
+      '{"Name":"echo"}',
+    ];
+    assert.equal(listing('tools', `{"tools":[${entries.join(',')}]}`), '{"tools":[]}');
+  });
+  test('drops both of two tools of one name', () => {
+    assert.equal(
+      listing('tools', '{"tools":[{"name":"echo","description":"safe"},{"name":"slow"},{"name":"echo"}]}'),
+      '{"tools":[{"name":"slow"}]}',
+    );
+  });
+  test('that is no list shows nothing', () => {
+    assert.equal(listing('tools', '{"tools":{"0":{"name":"delete_file"}}}'), '{"tools":[]}');
+  });
+  test('with nothing to trim comes back as the same object', () => {
+    const answer = result('{"tools":[{"name":"echo"}]}');
+    assert.equal(narrow(orders, callFor({ kind: 'listing', of: 'tools' }, 'tools/list'), answer), answer);
+  });
+  test('shows exactly what decide does not deny', () => {
+    const all = ordersFor([rule('a', 'allow', { tools: ['a*'] }), rule('b', 'deny', { tools: ['*b'] })]);
+    const names = ['a', 'ab', 'b', 'ac', '*', 'a\n', 'A', '__proto__', 'constructor'];
+    const answer = result(JSON.stringify({ tools: names.map((name) => ({ name })) }));
+    const shown = JSON.parse(
+      narrow(all, callFor({ kind: 'listing', of: 'tools' }, 'tools/list'), answer).text,
+    ) as {
+      tools: { name: string }[];
+    };
+    assert.deepEqual(
+      shown.tools.map((it) => it.name),
+      names.filter((name) => decide(all, asks(tool(name))).kind !== 'deny'),
+    );
+  });
+});
+
+describe('other answers', () => {
+  const initialize = callFor({ kind: 'protocol', method: 'initialize' }, 'initialize');
+  test('to initialize lose the capabilities that are not carried, and only those', () => {
+    const answer = result(
+      '{"protocolVersion":"2025-11-25","capabilities":{"tools":{"listChanged":true},"tasks":{"list":{}},"experimental":{"x":1.0},"other":{}},"serverInfo":{"name":"a","version":"1"}}',
+    );
+    assert.equal(
+      narrow(orders, initialize, answer).text,
+      '{"protocolVersion":"2025-11-25","capabilities":{"tools":{"listChanged":true},"experimental":{"x":1.0}},"serverInfo":{"name":"a","version":"1"}}',
+    );
+  });
+  test('come back as the same object', () => {
+    const error: Answer = { kind: 'error', text: json('{"code":1,"message":"tools"}') };
+    assert.equal(narrow(orders, callFor({ kind: 'listing', of: 'tools' }, 'tools/list'), error), error);
+    const called = result('{"tools":[{"name":"delete_file"}]}');
+    assert.equal(narrow(orders, callFor(tool('echo'), 'tools/call'), called), called);
+    const plain = result('{"capabilities":{"tools":{}}}');
+    assert.equal(narrow(orders, initialize, plain), plain);
+  });
+});

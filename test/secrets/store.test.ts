@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync, statSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { OpenKeychain } from '../../src/secrets/resolve.ts';
+import { listSecrets, removeSecret, setSecret } from '../../src/secrets/store.ts';
+import { file, keychainOf, scratch, unavailable } from './scratch.ts';
+
+test('a secret is stored, listed by name, replaced and removed', async (t) => {
+  const names = join(scratch(t), 'names');
+  const held = new Map<string, string>();
+  const open = keychainOf(held);
+  assert.deepEqual(await listSecrets(names), []);
+  assert.equal(await setSecret('zeta', 'hunter2', names, open), 'stored');
+  assert.equal(await setSecret('github/token', 'hunter2', names, open), 'stored');
+  assert.equal(await setSecret('zeta', 'other', names, open), 'replaced');
+  assert.deepEqual(await listSecrets(names), ['github/token', 'zeta']);
+  assert.equal(await removeSecret('zeta', names, open), 'removed');
+  assert.equal(await removeSecret('zeta', names, open), 'absent');
+  assert.deepEqual(await listSecrets(names), ['github/token']);
+  assert.deepEqual([...held.keys()], ['github/token']);
+});
+
+test('the list holds names, for its owner alone, and leaves nothing beside it', async (t) => {
+  const dir = scratch(t);
+  await setSecret('token', 'hunter2', join(dir, 'names'), keychainOf(new Map()));
+  assert.equal(readFileSync(join(dir, 'names'), 'utf8'), 'token\n');
+  assert.equal(statSync(join(dir, 'names')).mode & 0o777, 0o600);
+  assert.deepEqual(readdirSync(dir), ['names']);
+});
+
+test('a name that would not survive a list or a reference is refused', async (t) => {
+  const names = join(scratch(t), 'names');
+  for (const name of ['', '-x', '.probe-x', 'a b', 'a\nb', 'a\0', 'ü', 'x'.repeat(129)]) {
+    await assert.rejects(
+      setSecret(name, 'hunter2', names, keychainOf(new Map())),
+      unavailable(/not a name/, /letters/),
+    );
+    await assert.rejects(
+      removeSecret(name, names, keychainOf(new Map())),
+      unavailable(/not a name/, /letters/),
+    );
+  }
+});
+
+test('what cannot be a secret is refused before the keychain is opened', async (t) => {
+  const closed: OpenKeychain = () => Promise.reject(new Error('the keychain was opened'));
+  for (const value of ['', 'hunter2\0', 'x'.repeat(65_537), '\ud800']) {
+    await assert.rejects(
+      setSecret('a', value, join(scratch(t), 'names'), closed),
+      unavailable(/^the value /, /standard input/),
+    );
+  }
+});
+
+test('a secret that the keychain did not take is not on the list', async (t) => {
+  const names = join(scratch(t), 'names');
+  const broken: OpenKeychain = () => Promise.reject(new Error('locked'));
+  await assert.rejects(setSecret('a', 'hunter2', names, broken), /locked/);
+  assert.deepEqual(await listSecrets(names), []);
+});
+
+test('a link in place of the list is not followed', async (t) => {
+  const dir = scratch(t);
+  file(join(dir, 'elsewhere'), 'a\n');
+  symlinkSync(join(dir, 'elsewhere'), join(dir, 'names'));
+  await assert.rejects(listSecrets(join(dir, 'names')));
+});

@@ -1,0 +1,64 @@
+/** Lines that must not compile. `npm run typecheck` fails when one of them does. */
+import type { Call } from '../../src/domain/call.ts';
+import type { Consent, Decision, Denial, Permit, Receipt } from '../../src/domain/decision.ts';
+import type { JsonText } from '../../src/domain/message.ts';
+import { Pass, type Grounds } from '../../src/domain/pass.ts';
+import type { RedactedJson } from '../../src/domain/redacted.ts';
+import type { Outcome } from '../../src/domain/outcome.ts';
+import type { DataPlane } from '../../src/call/data-plane.ts';
+
+declare const plane: DataPlane;
+declare const call: Call;
+declare const denial: Denial;
+declare const permit: Permit;
+declare const receipt: Receipt;
+declare const consent: Consent;
+declare const decision: Decision;
+declare const grounds: Grounds;
+declare const text: JsonText;
+
+// @ts-expect-error a denial cannot be put to a person
+void plane.gate.ask(call, denial);
+// @ts-expect-error a decision that may be a denial cannot be charged
+plane.limits.charge(plane.orders.current(), call, decision);
+// @ts-expect-error a call without its grounds cannot be forwarded
+void plane.fleet.forward(call);
+// @ts-expect-error a pass cannot be made by hand
+void plane.fleet.forward({ call, grounds });
+// @ts-expect-error nor by its constructor
+new Pass(grounds);
+// @ts-expect-error the grounds need a receipt: a call that was not charged has no pass
+const noReceipt: Grounds = {
+  call,
+  permit,
+  approval: { kind: 'approved', by: 'x' },
+  ordersVersion: '',
+  stands: () => true,
+};
+// @ts-expect-error and an approval, which a refusal is not
+const noApproval: Grounds['approval'] = consent;
+// @ts-expect-error and a way to ask whether they still stand
+const noStanding: Grounds = {
+  call,
+  permit,
+  receipt,
+  approval: { kind: 'approved', by: 'x' },
+  ordersVersion: '',
+};
+// @ts-expect-error text that was not redacted cannot leave
+const leak: Outcome = { kind: 'answered', answer: { kind: 'result', text }, opened: undefined };
+// @ts-expect-error nor reach a stream
+call.outlet.send(text);
+// @ts-expect-error a string is not checked JSON
+const unchecked: JsonText = '{}';
+// @ts-expect-error orders are never edited
+plane.orders.current().version = 'x';
+
+export type Kept = [
+  typeof noReceipt,
+  typeof noApproval,
+  typeof noStanding,
+  typeof leak,
+  typeof unchecked,
+  RedactedJson,
+];
