@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import { Audit } from './audit/trail.ts';
 import { Journal } from './audit/journal.ts';
+import { shortHash } from './audit/outside.ts';
 import { Scribe } from './audit/scribe.ts';
 import type { DataPlane } from './call/data-plane.ts';
 import { handleUpcall } from './call/handle-upcall.ts';
@@ -196,7 +197,7 @@ export class Daemon {
       random: Math.random,
       cookie,
       version,
-      log: (level, fields, message) => this.#log.log(level, { ...fields }, message),
+      log: (level, fields, message) => this.#log.log(level, withShortSession(fields), message),
       clean: (text) => this.#redactor.cleanText(text),
       bounds: { depthMax: 512 },
       secretsFor: async (spec) => {
@@ -373,10 +374,16 @@ export class Daemon {
 
   /** What a caller would find behind each server it may see. */
   previews(principal: Principal): { readonly server: string; readonly preview: Preview | undefined }[] {
-    return this.#fleet.status().map(({ name, catalog }) => ({
-      server: name,
-      preview: catalog === undefined ? undefined : preview(this.#orders, name, principal, catalog),
-    }));
+    // A server may have put its secret into the name of a tool, and a terminal or a process manager's log shows it.
+    const clean = (names: readonly string[]) => names.map((name) => this.#redactor.cleanText(name));
+    return this.#fleet.status().map(({ name, catalog }) => {
+      if (catalog === undefined) return { server: name, preview: undefined };
+      const { allowed, gated, hidden } = preview(this.#orders, name, principal, catalog);
+      return {
+        server: name,
+        preview: { allowed: clean(allowed), gated: clean(gated), hidden: clean(hidden) },
+      };
+    });
   }
 
   get keysMade(): number {
@@ -529,6 +536,13 @@ function causeOf(fault: Fault): string | undefined {
 
 function specsOf(orders: Orders) {
   return [...orders.servers.values()].map(({ spec }) => spec);
+}
+
+/** Session ids are not credentials, but there is no reason to spread them; the journal shortens them the same way. */
+function withShortSession(fields: object): Record<string, unknown> {
+  const kept: Record<string, unknown> = { ...fields };
+  if (typeof kept['session'] === 'string') kept['session'] = shortHash(kept['session']);
+  return kept;
 }
 
 type GoodPolicies = Extract<LoadedPolicies, { ok: true }>;

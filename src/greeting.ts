@@ -8,6 +8,9 @@ import type { Preview } from './policy/preview.ts';
 /** Tool names shown for each of allowed, gated and hidden; the rest is counted. */
 const namesMax = 8;
 
+/** What to type: in a clone started by npm, the command is reached through npx. */
+const mcpd = process.env['npm_lifecycle_event'] === undefined ? 'mcpd' : 'npx mcpd';
+
 /** What a person sees when the daemon is up: what runs, what it lets through, and how to connect. */
 export function greeting(daemon: Daemon, newKey: string | undefined): string {
   const { servers, status, because } = report(daemon.health());
@@ -19,7 +22,8 @@ export function greeting(daemon: Daemon, newKey: string | undefined): string {
     ...servers.map((server) => about(server, daemon.url, previews.get(server.name))),
     ...because.map((reason) => styleText('yellow', `  ! ${printable(reason)}\n`)),
     connecting(daemon, servers, newKey),
-    `${bold('Operate')}  mcpd ctl status · mcpd ctl approvals · mcpd ctl disable-tool SERVER/TOOL · mcpd audit query\n`,
+    `${bold('Operate')}  ${mcpd} ctl status | approvals | approve ID | disable-tool SERVER/TOOL | lockdown\n`,
+    `         ${mcpd} audit query --since 1h\n`,
     `${bold('State')}    ${printable(daemon.state.dir)}\n\n`,
   ];
   return parts.join('');
@@ -44,7 +48,7 @@ function about(server: ServerReport, url: string, preview: Preview | undefined):
 function tools(word: string, names: readonly string[]): string {
   const shown = names.slice(0, namesMax).map(printable).join(', ');
   const more = names.length > namesMax ? `, … and ${names.length - namesMax} more` : '';
-  return `      ${word.padEnd(8)}${String(names.length).padStart(3)}  ${styleText('dim', shown + more)}`;
+  return `      ${word.padEnd(8)}${String(names.length).padStart(3)}  ${shown === '' ? '' : styleText('dim', shown + more)}`;
 }
 
 function connecting(daemon: Daemon, servers: readonly ServerReport[], newKey: string | undefined): string {
@@ -57,7 +61,7 @@ function connecting(daemon: Daemon, servers: readonly ServerReport[], newKey: st
     return `${bold('Paste into your MCP client')}  ${says}\n${clientConfiguration(daemon, servers, newKey)}\n`;
   }
   const hint = daemon.keysMade === 0 ? 'There is no key yet.' : 'Put in a key you have.';
-  return `${bold('Paste into your MCP client')}  ${hint} New one: mcpd key add NAME\n${clientConfiguration(daemon, servers, 'YOUR-KEY')}\n`;
+  return `${bold('Paste into your MCP client')}  ${hint} New one: ${mcpd} key add NAME\n${clientConfiguration(daemon, servers, 'YOUR-KEY')}\n`;
 }
 
 /** The form that MCP clients read: a map of servers, each with its URL and headers. */

@@ -39,6 +39,9 @@ function start() {
   const installed = __dirname.split(path.sep).indexOf('node_modules') >= 0;
   const entry = isFile(source) && !installed ? source : path.join(root, 'dist', 'cli.js');
   delete process.env.MCPD_LAUNCHED_BY;
+  // Remembers compiled code with its types stripped: the next start is quicker, and 30 MB smaller without the stripper.
+  // Where the folder cannot be written, nothing is remembered and all goes on.
+  require('module').enableCompileCache(path.join(root, 'node_modules', '.cache', 'mcpd'));
   import(url.pathToFileURL(entry).href).catch((reason) => {
     process.stderr.write('mcpd cannot start: ' + (reason?.stack ?? reason) + '\n');
     process.exit(70);

@@ -1,7 +1,7 @@
 import { lstatSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from './domain/faults.ts';
-import { printable } from './domain/printable.ts';
+import { printable, printableJson } from './domain/printable.ts';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 
@@ -65,7 +65,8 @@ type Sink = { readonly write: (line: string) => void; readonly close: () => Prom
 /** Withholds a line rather than letting it out unread when the redactor fails. */
 function cleaned(line: string, redact: (text: string) => string): string {
   try {
-    return `${redact(line.trimEnd())}\n`;
+    // JSON leaves C1 and bidi controls and U+2028 as they are, and whoever looks at the file has a terminal too.
+    return `${printableJson(redact(line.trimEnd()))}\n`;
   } catch {
     return `{"level":"error","time":"${new Date().toISOString()}","pid":${process.pid},"msg":"a log line was withheld: the redactor failed on it"}\n`;
   }

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { userInfo } from 'node:os';
 import { addKey, listKeys } from './callers/keys.ts';
 import { Daemon } from './daemon.ts';
@@ -24,7 +25,8 @@ export async function run({ policies }: { readonly policies: string }): Promise<
   };
   process.on('SIGINT', () => stop('SIGINT'));
   process.on('SIGTERM', () => stop('SIGTERM'));
-  process.on('SIGHUP', () => void daemon.reload());
+  // At a terminal it means that the terminal is gone, for a detached daemon that its files have changed.
+  process.on('SIGHUP', () => (isTty ? stop('the terminal is gone') : void daemon.reload()));
   // A process manager that is gone will not restart us, and its pipe may take us along within a second: drain now.
   process.on('disconnect', () => stop('the process manager is gone'));
   // A log or a terminal that went away must not end the daemon.
@@ -39,6 +41,8 @@ export async function run({ policies }: { readonly policies: string }): Promise<
       : undefined;
   process.stdout.write(greeting(daemon, key));
   process.send?.('ready');
+  // Now, not at the end: a daemon that is killed would leave nothing for the next start.
+  flushCompileCache();
   await stopped.promise;
   // Everything is closed; whatever handle a dependency forgot must not keep a stopped daemon alive.
   process.exit(0);

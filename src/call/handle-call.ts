@@ -87,3 +87,10 @@ export function refuseUnread(
   if (principal !== undefined) trail.identified(principal);
   trail.close({ kind: 'failed', fault });
 }
+
+/** Something a caller does that holds no message. Throws `AUDIT_UNAVAILABLE`, and then it must not be done. */
+export function noteVisit(arrival: Arrival, principal: Principal, plane: DataPlane): void {
+  const trail = plane.audit.open(arrival);
+  trail.identified(principal);
+  trail.close({ kind: 'accepted' });
+}

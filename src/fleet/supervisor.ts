@@ -185,7 +185,7 @@ export class Supervisor {
 
   #lacksSecret(fault: Fault): void {
     if (this.#state !== 'starting') return;
-    const hint = fault.hint === undefined ? '' : ` ${fault.hint}`;
+    const hint = fault.hint === undefined ? '' : `; ${fault.hint}`;
     const more = fault.hint === undefined ? {} : { hint: fault.hint };
     this.#fault = new Fault('SECRET_UNAVAILABLE', { detail: fault.message, cause: fault, ...more });
     this.#enter('lacks-secret', `${fault.message}${hint}`);
@@ -258,7 +258,7 @@ export class Supervisor {
       state === 'given-up' || state === 'lacks-secret' ? 'error' : state === 'backing-off' ? 'warn' : 'info';
     deps.log(
       level,
-      { server: spec.name, session: sessionId, pid: this.pid, because },
+      { server: spec.name, session: sessionId, childPid: this.pid, because },
       `${spec.name} is ${state}`,
     );
     deps.changed();

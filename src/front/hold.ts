@@ -23,19 +23,24 @@ type HeldStream = { readonly send: (text: RedactedJson) => 'sent' | 'gone'; read
 /** An idle stream says so this often, so that a reader that went away is noticed. */
 const keepAliveMs = 15_000;
 
+/** A request that holds no message, and how it is put on record: before it is done, or not done. */
+export type Visit = { readonly callId: string; readonly record: (what: string) => void };
+
 /** GET: the session's standing stream, for what belongs to no call. One at a time (409), as in the official servers. */
 export function holdStream(
   req: IncomingMessage,
   res: ServerResponse,
   server: string,
   principal: Principal,
+  visit: Visit,
   plane: HoldPlane,
 ): void {
   if (plane.draining()) throw new Fault('DRAINING');
   checkAccept(req, ['text/event-stream']);
   const session = plane.find(principal, server, headerOf(req, 'mcp-session-id'));
   if (session.streaming) throw new Fault('SESSION_BUSY');
-  startStream(res, {});
+  visit.record('(stream opened)');
+  startStream(res, { 'mcpd-correlation-id': visit.callId });
   const stream: HeldStream = { send: (text) => sendEvent(res, text), close: () => res.end() };
   session.attach(stream);
   const beat = setInterval(() => keepAlive(res), keepAliveMs);
@@ -51,9 +56,12 @@ export function endSession(
   res: ServerResponse,
   server: string,
   principal: Principal,
+  visit: Visit,
   plane: HoldPlane,
 ): void {
-  plane.end(plane.find(principal, server, headerOf(req, 'mcp-session-id')));
-  res.writeHead(204);
+  const session = plane.find(principal, server, headerOf(req, 'mcp-session-id'));
+  visit.record('(session ended)');
+  plane.end(session);
+  res.writeHead(204, { 'mcpd-correlation-id': visit.callId });
   res.end();
 }

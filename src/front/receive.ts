@@ -1,6 +1,5 @@
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { handleCall, refuseUnread } from '../call/handle-call.ts';
+import { handleCall, noteVisit, refuseUnread } from '../call/handle-call.ts';
 import type { DataPlane } from '../call/data-plane.ts';
 import type { Arrival, Outlet } from '../domain/call.ts';
 import type { Principal } from '../domain/caller.ts';
@@ -32,11 +31,12 @@ const unread: Message = { kind: 'notice', method: '(unread)', params: undefined 
 export async function receive(
   req: IncomingMessage,
   res: ServerResponse,
+  callId: string,
   server: string,
   plane: FrontPlane,
 ): Promise<void> {
-  const answer = new PostResponse(res);
-  const arrival = arrive(req, server, plane, answer);
+  const answer = new PostResponse(res, callId);
+  const arrival = arrive(req, callId, server, plane, answer);
   try {
     const message = await readIn(req, res, arrival, plane);
     const outcome = await handleCall({ ...arrival, message }, plane.data);
@@ -76,9 +76,15 @@ async function readIn(
   }
 }
 
-function arrive(req: IncomingMessage, server: string, plane: FrontPlane, outlet: Outlet): Arrival {
+function arrive(
+  req: IncomingMessage,
+  callId: string,
+  server: string,
+  plane: FrontPlane,
+  outlet: Outlet,
+): Arrival {
   return {
-    id: randomUUID(),
+    id: callId,
     at: plane.wallMs(),
     remote: req.socket.remoteAddress ?? '',
     server,
@@ -91,8 +97,27 @@ function arrive(req: IncomingMessage, server: string, plane: FrontPlane, outlet:
 }
 
 /** Puts a request on record that never became a message. */
-export function recordRefused(req: IncomingMessage, server: string, fault: Fault, plane: FrontPlane): void {
-  refuseUnread(arrive(req, server, plane, nowhere), undefined, fault, plane.data);
+export function recordRefused(
+  req: IncomingMessage,
+  callId: string,
+  server: string,
+  fault: Fault,
+  plane: FrontPlane,
+): void {
+  refuseUnread(arrive(req, callId, server, plane, nowhere), undefined, fault, plane.data);
+}
+
+/** Puts a request on record that holds no message: a stream that opens, a session that its caller ends. */
+export function recordVisit(
+  req: IncomingMessage,
+  callId: string,
+  server: string,
+  what: string,
+  principal: Principal,
+  plane: FrontPlane,
+): void {
+  const message: Message = { kind: 'notice', method: what, params: undefined };
+  noteVisit({ ...arrive(req, callId, server, plane, nowhere), message }, principal, plane.data);
 }
 
 const nowhere: Outlet = { send: () => 'gone' };
@@ -108,16 +133,19 @@ export function headerOf(req: IncomingMessage, name: string): string | undefined
  */
 class PostResponse implements Outlet {
   readonly #res: ServerResponse;
+  /** A stream begins before the outcome is known, and its headers carry the id all the same. */
+  readonly #callId: string;
   #streaming = false;
 
-  constructor(res: ServerResponse) {
+  constructor(res: ServerResponse, callId: string) {
     this.#res = res;
+    this.#callId = callId;
   }
 
   send = (text: RedactedJson): 'sent' | 'gone' => {
     if (!this.#streaming) {
       if (this.#res.headersSent || this.#res.destroyed) return 'gone';
-      startStream(this.#res, {});
+      startStream(this.#res, { 'mcpd-correlation-id': this.#callId });
       this.#streaming = true;
     }
     return sendEvent(this.#res, text);
@@ -154,17 +182,22 @@ class PostResponse implements Outlet {
       this.#res.end();
       return;
     }
+    const bytes = Buffer.byteLength(text);
+    // As many bytes as characters: all ASCII, and then a plain copy does what an encoder would.
+    const encoding = bytes === text.length ? 'latin1' : 'utf8';
     const headers: Record<string, string | number> = {
       'content-type': 'application/json',
-      'content-length': Buffer.byteLength(text),
+      'content-length': bytes,
       'mcpd-correlation-id': callId,
     };
     if (sessionId !== undefined) headers['mcp-session-id'] = sessionId;
+    // Readers that disagree on what was wrong with a message may disagree on where it ended (request smuggling).
+    if (reply.status === 400) headers['connection'] = 'close';
     if (reply.status === 401) headers['www-authenticate'] = 'Bearer realm="mcpd"';
     if (reply.retryInMs !== undefined)
       headers['retry-after'] = Math.max(1, Math.ceil(reply.retryInMs / 1000));
     this.#res.writeHead(reply.status, headers);
-    this.#res.end(text);
+    this.#res.end(text, encoding);
   }
 }
 

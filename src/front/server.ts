@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Fault } from '../domain/faults.ts';
@@ -6,7 +7,7 @@ import { wordFault } from '../protocol/wire-errors.ts';
 import { errorText } from '../protocol/codec.ts';
 import { credentialsOf, guard, type GuardRules } from './guard.ts';
 import { endSession, holdStream, type HoldPlane } from './hold.ts';
-import { receive, recordRefused, type FrontPlane } from './receive.ts';
+import { receive, recordRefused, recordVisit, type FrontPlane } from './receive.ts';
 
 export type FrontParts = {
   readonly rules: GuardRules;
@@ -36,7 +37,10 @@ export function createFront(parts: FrontParts): Server {
     res.on('error', () => {
       // The reader went away in the middle of a write; its call is closed on the trail all the same.
     });
-    route(req, res, parts).catch((reason: unknown) => turnAway(res, Fault.from(reason), parts));
+    const callId = randomUUID();
+    route(req, res, callId, parts).catch((reason: unknown) =>
+      turnAway(res, Fault.from(reason), callId, parts),
+    );
   };
   const server = createServer(
     {
@@ -56,7 +60,10 @@ export function createFront(parts: FrontParts): Server {
   server.on('checkContinue', onRequest);
   server.on('checkExpectation', (_req: IncomingMessage, res: ServerResponse) => res.writeHead(417).end());
   server.on('connect', (_req: IncomingMessage, socket: Socket) => {
-    socket.end('HTTP/1.1 405 Method Not Allowed\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+    // Node counts this socket as ours from here on, and no timeout of its own would end it if the other half stays open.
+    socket.end('HTTP/1.1 405 Method Not Allowed\r\nconnection: close\r\ncontent-length: 0\r\n\r\n', () =>
+      socket.destroy(),
+    );
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     if (!socket.writable || error.code === 'ECONNRESET') {
@@ -74,31 +81,38 @@ const clientErrors: ReadonlyMap<string, string> = new Map([
   ['ERR_HTTP_REQUEST_TIMEOUT', '408 Request Timeout'],
 ]);
 
-async function route(req: IncomingMessage, res: ServerResponse, parts: FrontParts): Promise<void> {
+async function route(
+  req: IncomingMessage,
+  res: ServerResponse,
+  callId: string,
+  parts: FrontParts,
+): Promise<void> {
   guard(req, parts.rules);
   const url = req.url ?? '/';
   const query = url.indexOf('?');
   const path = query < 0 ? url : url.slice(0, query);
-  if (path === '/healthz' || path === '/readyz') return health(req, res, path, parts);
+  if (path === '/healthz' || path === '/readyz') return health(req, res, path, callId, parts);
 
   const server = serverRoute.exec(path)?.[1];
   // A POST signs in on its trail, so that a failed one is on record with its message's address.
-  if (server !== undefined && req.method === 'POST') return receive(req, res, server, parts.plane);
-  const principal = signIn(req, server ?? '', parts);
+  if (server !== undefined && req.method === 'POST') return receive(req, res, callId, server, parts.plane);
+  const principal = signIn(req, callId, server ?? '', parts);
   if (server === undefined) throw new Fault('NO_ROUTE');
-  if (req.method === 'GET') return holdStream(req, res, server, principal, parts.hold);
-  if (req.method === 'DELETE') return endSession(req, res, server, principal, parts.hold);
+  const record = (what: string) => recordVisit(req, callId, server, what, principal, parts.plane);
+  const visit = { callId, record };
+  if (req.method === 'GET') return holdStream(req, res, server, principal, visit, parts.hold);
+  if (req.method === 'DELETE') return endSession(req, res, server, principal, visit, parts.hold);
   res.setHeader('allow', 'GET, POST, DELETE');
   throw new Fault('WRONG_METHOD');
 }
 
 /** Who calls. A failed sign-in is on record with its address, whatever it asked for. */
-function signIn(req: IncomingMessage, server: string, parts: FrontParts): Principal {
+function signIn(req: IncomingMessage, callId: string, server: string, parts: FrontParts): Principal {
   try {
     return parts.plane.data.callers.identify(credentialsOf(req));
   } catch (reason) {
     const fault = Fault.from(reason);
-    recordRefused(req, server, fault, parts.plane);
+    recordRefused(req, callId, server, fault, parts.plane);
     throw fault;
   }
 }
@@ -107,10 +121,11 @@ async function health(
   req: IncomingMessage,
   res: ServerResponse,
   path: string,
+  callId: string,
   parts: FrontParts,
 ): Promise<void> {
   if (req.method !== 'GET' && req.method !== 'HEAD') throw new Fault('WRONG_METHOD');
-  const known = req.headers.authorization === undefined ? undefined : signIn(req, '', parts);
+  const known = req.headers.authorization === undefined ? undefined : signIn(req, callId, '', parts);
   if (path === '/healthz')
     return sendJson(res, 200, { status: 'ok', ...(known === undefined ? {} : parts.health.alive()) });
   const status = parts.health.ready();
@@ -129,8 +144,7 @@ function sendJson(res: ServerResponse, status: number, body: object): void {
   res.end(text);
 }
 
-function turnAway(res: ServerResponse, fault: Fault, parts: FrontParts): void {
-  const callId = crypto.randomUUID();
+function turnAway(res: ServerResponse, fault: Fault, callId: string, parts: FrontParts): void {
   if (fault.side === 'mcpd') parts.plane.report(fault, callId);
   if (res.headersSent) {
     res.destroy();

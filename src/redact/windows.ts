@@ -19,11 +19,24 @@ export function isWindowed(literal: string): boolean {
   return literal.length >= runCharsMin && /^[A-Za-z0-9_\-.+/=%:~@]*$/.test(literal);
 }
 
+/** Kept for texts of ordinary size, because a fresh megabyte for each large answer would be most of the work. */
+let scratch = Buffer.alloc(0);
+const scratchBytesMax = 2 * 1024 * 1024;
+
+/** Good until the next call. */
+function latin1(text: string): Buffer {
+  if (text.length > scratchBytesMax) return Buffer.from(text, 'latin1');
+  if (scratch.length < text.length)
+    scratch = Buffer.allocUnsafeSlow(Math.min(scratchBytesMax, Math.max(65_536, text.length * 2)));
+  scratch.write(text, 'latin1');
+  return scratch;
+}
+
 /** Tells of every stretch that must be searched, in order and without overlap. */
 export function eachWindow(text: string, tell: (from: number, to: number) => void): void {
   // One byte a character: what lies beyond Latin-1 is folded onto other codes, which can lengthen a run and never break one.
-  const bytes = Buffer.from(text, 'latin1');
-  const { length } = bytes;
+  const bytes = latin1(text);
+  const { length } = text;
   let from = -1;
   let to = -1;
   let start = 0;

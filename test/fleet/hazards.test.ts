@@ -145,6 +145,24 @@ describe('a child that does not want to leave', () => {
     await fleet.waitReady(10_000);
     await assert.rejects(ask(fleet, toolCall('die')), fault('UPSTREAM_DIED'));
   });
+
+  it('a death takes along what was left in the group', async () => {
+    const { fleet } = start([specOf('ignores-sigterm', { sharing: 'all' })]);
+    const [, grandchild] = JSON.parse(await callText(fleet, toolCall('pids'))) as [number, number];
+    await assert.rejects(ask(fleet, toolCall('die')), fault('UPSTREAM_DIED'));
+    await until(() => !isAlive(grandchild));
+  });
+});
+
+it('a call that comes while a faulty child is on its way out waits for the next one', async () => {
+  const { fleet } = start([specOf('replays', { sharing: 'all' })]);
+  const answer = '{"jsonrpc":"2.0","id":$ID,"result":{"from":"the faulty one"}}';
+  const raw = Buffer.from(`${'junk\n'.repeat(1001)}${answer}`).toString('base64');
+  assert.deepEqual(await ask(fleet, toolCall('replay', { lines: [raw] })), { from: 'the faulty one' });
+  assert.deepEqual(await ask(fleet, toolCall('heard')), {
+    heard: [{ jsonrpc: '2.0', method: 'notifications/initialized' }],
+  });
+  assert.equal(statusOf(fleet).restarts, 1);
 });
 
 it('a crash in the middle of a call fails that call, and the next one finds a new child', async () => {

@@ -245,6 +245,7 @@ export type ServerStatus = {
   readonly children: number;
   readonly restarts: number;
   readonly inFlight: number;
+  readonly waiting: number;
 };
 
 export type WaitingQuestion = {
@@ -384,7 +385,7 @@ export async function post(
   return {
     status: response.status,
     headers: response.headers,
-    body: (messages.at(-1) ?? {}) as Rpc['body'],
+    body: messages.at(-1) ?? {},
     events: messages.slice(0, -1),
   };
 }

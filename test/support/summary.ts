@@ -17,10 +17,7 @@ export default async function* summary(source: AsyncIterable<TestEvent>): AsyncG
       if (event.data.details.error.message.includes('subtest')) continue;
       failed++;
       const { error } = event.data.details;
-      const cause =
-        error.cause instanceof Error
-          ? (error.cause.stack ?? error.cause.message)
-          : String(error.cause ?? error.message);
+      const cause = error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : error.message;
       failures.push(
         `\n✖ ${event.data.name}\n  ${event.data.file ?? ''}:${event.data.line ?? ''}\n  ${cause.replaceAll('\n', '\n  ')}`,
       );

@@ -3,7 +3,6 @@ import type { Call } from '../../src/domain/call.ts';
 import type { Consent, Decision, Denial, Permit, Receipt } from '../../src/domain/decision.ts';
 import type { JsonText } from '../../src/domain/message.ts';
 import { Pass, type Grounds } from '../../src/domain/pass.ts';
-import type { RedactedJson } from '../../src/domain/redacted.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
 import type { DataPlane } from '../../src/call/data-plane.ts';
 
@@ -28,7 +27,7 @@ void plane.fleet.forward({ call, grounds });
 // @ts-expect-error nor by its constructor
 new Pass(grounds);
 // @ts-expect-error the grounds need a receipt: a call that was not charged has no pass
-const noReceipt: Grounds = {
+const _noReceipt: Grounds = {
   call,
   permit,
   approval: { kind: 'approved', by: 'x' },
@@ -36,9 +35,9 @@ const noReceipt: Grounds = {
   stands: () => true,
 };
 // @ts-expect-error and an approval, which a refusal is not
-const noApproval: Grounds['approval'] = consent;
+const _noApproval: Grounds['approval'] = consent;
 // @ts-expect-error and a way to ask whether they still stand
-const noStanding: Grounds = {
+const _noStanding: Grounds = {
   call,
   permit,
   receipt,
@@ -46,19 +45,10 @@ const noStanding: Grounds = {
   ordersVersion: '',
 };
 // @ts-expect-error text that was not redacted cannot leave
-const leak: Outcome = { kind: 'answered', answer: { kind: 'result', text }, opened: undefined };
+const _leak: Outcome = { kind: 'answered', answer: { kind: 'result', text }, opened: undefined };
 // @ts-expect-error nor reach a stream
 call.outlet.send(text);
 // @ts-expect-error a string is not checked JSON
-const unchecked: JsonText = '{}';
+const _unchecked: JsonText = '{}';
 // @ts-expect-error orders are never edited
 plane.orders.current().version = 'x';
-
-export type Kept = [
-  typeof noReceipt,
-  typeof noApproval,
-  typeof noStanding,
-  typeof leak,
-  typeof unchecked,
-  RedactedJson,
-];
