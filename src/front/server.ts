@@ -58,7 +58,9 @@ export function createFront(parts: FrontParts): Server {
   server.maxConnections = parts.connectionsMax;
   // Node would say 100-continue before anyone looked at the credential.
   server.on('checkContinue', onRequest);
-  server.on('checkExpectation', (_req: IncomingMessage, res: ServerResponse) => res.writeHead(417).end());
+  server.on('checkExpectation', (_req: IncomingMessage, res: ServerResponse) =>
+    res.writeHead(417, { connection: 'close' }).end(),
+  );
   server.on('connect', (_req: IncomingMessage, socket: Socket) => {
     // Node counts this socket as ours from here on, and no timeout of its own would end it if the other half stays open.
     socket.end('HTTP/1.1 405 Method Not Allowed\r\nconnection: close\r\ncontent-length: 0\r\n\r\n', () =>

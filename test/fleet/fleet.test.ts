@@ -320,7 +320,7 @@ describe('a missing secret', () => {
     const [fx, other] = fleet.status();
     assert.deepEqual(
       [fx?.state, fx?.because, other?.state],
-      ['lacks-secret', 'no github-token mcpd secret set github-token', 'ready'],
+      ['lacks-secret', 'no github-token; mcpd secret set github-token', 'ready'],
     );
     await assert.rejects(openSession(fleet), fault('SECRET_UNAVAILABLE'));
     there = true;

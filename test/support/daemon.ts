@@ -417,6 +417,8 @@ export function run(
     child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
     child.on('error', reject);
     child.on('close', (code) => resolve({ code: code ?? -1, stdout, stderr }));
+    // A child that is done before it read everything is no failure of the test.
+    child.stdin.on('error', () => undefined);
     child.stdin.end(input ?? '');
   });
 }
