@@ -6,7 +6,7 @@ import { Scribe } from './audit/scribe.ts';
 import type { DataPlane } from './call/data-plane.ts';
 import { handleUpcall } from './call/handle-upcall.ts';
 import { CallsInFlight } from './call/in-flight.ts';
-import { identify } from './callers/identify.ts';
+import { identify, signIn, type SignInPolicy } from './callers/identify.ts';
 import { loadKeyRing, type KeyRing } from './callers/keys.ts';
 import { SessionStore } from './callers/sessions.ts';
 import { loadPolicies, type Loaded as LoadedPolicies } from './config/load.ts';
@@ -264,8 +264,7 @@ export class Daemon {
       upcall: (...about) => this.#audit.upcall(...about),
     },
     callers: {
-      identify: (credentials) =>
-        identify(credentials, this.#keys, { withoutKey: this.file.callersWithoutKey === 'allowed' }),
+      identify: (credentials) => identify(credentials, this.#keys, this.#signInPolicy),
     },
     sessions: {
       resolve: (principal, arrival) => this.#sessions.resolve(principal, arrival),
@@ -386,6 +385,10 @@ export class Daemon {
     });
   }
 
+  get #signInPolicy(): SignInPolicy {
+    return { withoutKey: this.withoutKey };
+  }
+
   get keysMade(): number {
     return this.#keys.byId.size;
   }
@@ -442,6 +445,7 @@ export class Daemon {
       },
       plane: {
         data: this.dataPlane,
+        signIn: (credentials) => signIn(credentials, this.#keys, this.#signInPolicy),
         bounds: { bytesMax: requests.bodyBytesMax, depthMax: requests.depthMax },
         wallMs: realClock.wallMs,
         draining: () => this.#draining,

@@ -105,8 +105,9 @@ describe('the house', () => {
     });
   }
 
-  it('only the trail issues a pass, and only the fleet and the story spend one', () => {
+  it('only the trail issues a pass, only a check of the credential signs in, and only the fleet and the story spend one', () => {
     assert.deepEqual(filesWith(/\bPass\.issue\(/), ['audit/trail.ts']);
+    assert.deepEqual(filesWith(/\bSignedIn\.issue\(/), ['callers/identify.ts']);
     for (const file of filesWith(/\bpass\.spend\(|\.spend\(\)/))
       assert.match(file, /^(fleet\/|call\/handle-call\.ts)/);
   });

@@ -84,7 +84,11 @@ export class Scribe {
     if (!this.ready()) return Promise.reject(this.#refusal());
     this.#group ??= Promise.withResolvers<void>();
     const { promise } = this.#group;
+    const first = !this.#scheduled;
     this.#add({ text, kept: false });
+    // The first in a turn of the loop does not wait for the turn to end: a lone caller would only lose time. Those that
+    // come in the same turn after it are one group.
+    if (first) queueMicrotask(() => this.#writeGroup());
     return promise;
   }
 

@@ -1,5 +1,5 @@
 import { hash, timingSafeEqual } from 'node:crypto';
-import type { Credentials, Principal } from '../domain/caller.ts';
+import { SignedIn, type Credentials, type Principal } from '../domain/caller.ts';
 import { Fault } from '../domain/faults.ts';
 import type { KeyRing } from './keys.ts';
 
@@ -22,6 +22,11 @@ const nobody = Buffer.alloc(32);
  */
 export function identify(credentials: Credentials, ring: KeyRing, policy: SignInPolicy): Principal {
   switch (credentials.kind) {
+    case 'checked': {
+      const { proof } = credentials;
+      // A key may have been revoked while the body was on its way.
+      return proof.against === ring ? proof.principal : identify(proof.presented, ring, policy);
+    }
     case 'none':
       if (policy.withoutKey) return anyone;
       throw new Fault('UNAUTHENTICATED', { detail: 'no key' });
@@ -30,6 +35,12 @@ export function identify(credentials: Credentials, ring: KeyRing, policy: SignIn
     case 'bearer':
       return owner(credentials.token, ring);
   }
+}
+
+/** Checks credentials once and gives the proof that the rest of the request shows instead. Throws like `identify`. */
+export function signIn(credentials: Credentials, ring: KeyRing, policy: SignInPolicy): Credentials {
+  if (credentials.kind === 'checked') return credentials;
+  return { kind: 'checked', proof: SignedIn.issue(identify(credentials, ring, policy), credentials, ring) };
 }
 
 function owner(token: string, ring: KeyRing): Principal {

@@ -5,7 +5,39 @@ export type Principal = { readonly name: string };
 export type Credentials =
   | { readonly kind: 'none' }
   | { readonly kind: 'bearer'; readonly token: string }
-  | { readonly kind: 'malformed'; readonly why: string };
+  | { readonly kind: 'malformed'; readonly why: string }
+  /** Checked already, for this very request. */
+  | { readonly kind: 'checked'; readonly proof: SignedIn };
+
+/**
+ * Proof that a credential was checked: at the door, before the body was read. The story asks again and is shown this, so
+ * that the hash of a key is computed once for each request. `against` is the set of keys it was checked with; when that is
+ * no longer the one in force, what was presented is checked anew.
+ */
+export class SignedIn {
+  readonly principal: Principal;
+  readonly presented: Exclude<Credentials, { kind: 'checked' }>;
+  readonly against: object;
+
+  private constructor(
+    principal: Principal,
+    presented: Exclude<Credentials, { kind: 'checked' }>,
+    against: object,
+  ) {
+    this.principal = principal;
+    this.presented = presented;
+    this.against = against;
+  }
+
+  /** Only `callers/identify.ts` may call this; `test/architecture.test.ts` holds it to that. */
+  static issue(
+    principal: Principal,
+    presented: Exclude<Credentials, { kind: 'checked' }>,
+    against: object,
+  ): SignedIn {
+    return new SignedIn(principal, presented, against);
+  }
+}
 
 /** What a client says about itself in `initialize`. Recorded, never trusted. */
 export type ClientIdentity = { readonly name: string; readonly version: string };

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { handleCall, noteVisit, refuseUnread } from '../call/handle-call.ts';
 import type { DataPlane } from '../call/data-plane.ts';
 import type { Arrival, Outlet } from '../domain/call.ts';
-import type { Principal } from '../domain/caller.ts';
+import type { Credentials, Principal } from '../domain/caller.ts';
 import { Fault } from '../domain/faults.ts';
 import type { JsonText, Message } from '../domain/message.ts';
 import type { Outcome } from '../domain/outcome.ts';
@@ -16,6 +16,8 @@ import { sendEvent, startStream } from './stream.ts';
 
 export type FrontPlane = {
   readonly data: DataPlane;
+  /** Checks a credential once for the whole request. Throws `UNAUTHENTICATED`. */
+  readonly signIn: (credentials: Credentials) => Credentials;
   readonly bounds: Bounds;
   readonly wallMs: () => number;
   /** True while the daemon stops: nothing new is begun. */
@@ -38,8 +40,8 @@ export async function receive(
   const answer = new PostResponse(res, callId);
   const arrival = arrive(req, callId, server, plane, answer);
   try {
-    const message = await readIn(req, res, arrival, plane);
-    const outcome = await handleCall({ ...arrival, message }, plane.data);
+    const { credentials, message } = await readIn(req, res, arrival, plane);
+    const outcome = await handleCall({ ...arrival, credentials, message }, plane.data);
     if (outcome.kind === 'failed' && (outcome.fault.side === 'mcpd' || outcome.fault.side === 'upstream')) {
       plane.report(outcome.fault, arrival.id);
     }
@@ -57,18 +59,19 @@ async function readIn(
   res: ServerResponse,
   arrival: Arrival,
   plane: FrontPlane,
-): Promise<Message> {
+): Promise<Pick<Arrival, 'credentials' | 'message'>> {
   let principal: Principal | undefined;
   try {
     if (plane.draining()) throw new Fault('DRAINING');
     // Before a byte of the body is looked at: a stranger's JSON is not worth a parse.
-    principal = plane.data.callers.identify(arrival.credentials);
+    const credentials = plane.signIn(arrival.credentials);
+    principal = plane.data.callers.identify(credentials);
     checkBodyHeaders(req, plane.bounds.bytesMax);
     checkAccept(req, ['application/json', 'text/event-stream']);
     if (req.headers.expect !== undefined) res.writeContinue();
     const message = readMessage(decodeUtf8(await readBody(req, plane.bounds.bytesMax)), plane.bounds);
     checkEra(headerOf(req, 'mcp-protocol-version'), message);
-    return message;
+    return { credentials, message };
   } catch (reason) {
     const fault = Fault.from(reason);
     refuseUnread(arrival, principal, fault, plane.data);

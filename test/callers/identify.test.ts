@@ -3,7 +3,7 @@ import { hash } from 'node:crypto';
 import { test } from 'node:test';
 import type { Credentials } from '../../src/domain/caller.ts';
 import { Fault } from '../../src/domain/faults.ts';
-import { identify } from '../../src/callers/identify.ts';
+import { identify, signIn } from '../../src/callers/identify.ts';
 import { keyRing } from '../../src/callers/keys.ts';
 
 const secret = 'S'.repeat(43);
@@ -71,4 +71,17 @@ test('a stranger is told the same, whatever was wrong', () => {
     }
   });
   assert.equal(new Set(said).size, 1);
+});
+
+test('a checked credential is not checked twice, unless the keys have changed meanwhile', () => {
+  const checked = signIn(bearer(keyOf('AAAAAAAA')), ring, locked);
+  assert.equal(checked.kind, 'checked');
+  assert.deepEqual(identify(checked, ring, locked), { name: 'alice' });
+  assert.throws(() => identify(checked, keyRing([]), locked), { code: 'UNAUTHENTICATED' });
+  assert.equal(signIn(checked, ring, locked), checked);
+});
+
+test('what does not get in is given no proof', () => {
+  for (const [, credentials] of wrong)
+    assert.throws(() => signIn(credentials, ring, locked), { code: 'UNAUTHENTICATED' });
 });
