@@ -571,7 +571,7 @@ function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) =>
       reject(
-        new Fault('CONFIG_INVALID', {
+        new Fault(cause.code === 'EADDRINUSE' ? 'PLACE_TAKEN' : 'CONFIG_INVALID', {
           detail: `cannot listen on ${host}:${port}: ${cause.code === 'EADDRINUSE' ? 'somebody else does' : cause.message}`,
           hint: 'choose another port under [listen] in mcpd.toml',
           cause,

@@ -9,6 +9,8 @@ export const exits = {
   unavailable: 69,
   /** mcpd itself is at fault. */
   bug: 70,
+  /** Another mcpd, or another program on the port, is in the way. It may be on its way out: PM2 tries again. */
+  inTheWay: 75,
   /** The operating system does not let this user. */
   notPermitted: 77,
   /** The configuration, or a file of the state directory, has to be mended first. PM2 does not restart after it. */
@@ -22,6 +24,7 @@ const byCode: ReadonlyMap<string, number> = new Map<string, number>([
   ['NOT_RUNNING', exits.unavailable],
   ['NO_ANSWER', exits.unavailable],
   ['NOT_PERMITTED', exits.notPermitted],
+  ['PLACE_TAKEN', exits.inTheWay],
   ['CONFIG_INVALID', exits.configuration],
   ['BUG', exits.bug],
 ]);

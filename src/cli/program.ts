@@ -77,7 +77,8 @@ function build(io: Io, finish: Finish): Command {
     'after',
     () => `${examples(['mcpd check', 'mcpd run', 'mcpd key add my-editor', 'mcpd ctl status', 'mcpd ctl lockdown --now --reason "incident 12"'])}
 Exit codes: 0 done, 1 refused or failed, 64 wrong usage, 69 mcpd is not running,
-            70 a bug, 77 not permitted, 78 the configuration has to be mended`,
+            70 a bug, 75 another mcpd or program is in the way, 77 not permitted,
+            78 the configuration has to be mended`,
   );
   return program;
 }

@@ -142,10 +142,10 @@ function answers(path: string): Promise<boolean> {
 }
 
 function alreadyRunning(path: string): Fault {
-  return refuse(
-    `another mcpd is running: it answers at ${path}`,
-    'stop it first, or give this one another state directory; mcpd ctl status shows it',
-  );
+  return new Fault('PLACE_TAKEN', {
+    detail: `another mcpd is running: it answers at ${path}`,
+    hint: 'stop it first, or give this one another state directory; mcpd ctl status shows it',
+  });
 }
 
 function refuse(detail: string, hint: string, cause?: unknown): Fault {

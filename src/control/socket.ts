@@ -37,7 +37,7 @@ export class ControlSocket {
     this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#receive(socket));
   }
 
-  /** Throws `CONFIG_INVALID`: another mcpd is running, or the path is not ours to use. */
+  /** Throws `PLACE_TAKEN` when another mcpd is running, `CONFIG_INVALID` when the path is not ours to use. */
   static async open(options: ControlOptions): Promise<ControlSocket> {
     const place = await prepare(options.path);
     const control = new ControlSocket(options);

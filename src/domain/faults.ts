@@ -34,6 +34,7 @@ export const faults = {
   UPSTREAM_BUSY: { side: 'upstream', says: 'The server behind this address has too many calls waiting.' },
   SECRET_UNAVAILABLE: { side: 'mcpd', says: 'The server behind this address lacks a secret.' },
   AUDIT_UNAVAILABLE: { side: 'mcpd', says: 'mcpd cannot record calls right now, so it will not make them.' },
+  PLACE_TAKEN: { side: 'mcpd', says: 'Another mcpd, or another program, is where this one should be.' },
   CONFIG_INVALID: { side: 'mcpd', says: 'The configuration is not valid.' },
   DRAINING: { side: 'mcpd', says: 'mcpd is stopping. Come back shortly.' },
   BUG: { side: 'mcpd', says: 'mcpd made a mistake. The operator can find it in the log.' },

@@ -38,6 +38,7 @@ const numbers: Readonly<Record<FaultCode, readonly [status: number, code: number
   UPSTREAM_BUSY: [200, 1506],
   SECRET_UNAVAILABLE: [200, 1507],
   AUDIT_UNAVAILABLE: [503, 1510],
+  PLACE_TAKEN: [503, 1511],
   CONFIG_INVALID: [503, 1511],
   DRAINING: [503, 1512],
   BUG: [500, -32603],

@@ -104,7 +104,7 @@ describe('a control socket that is not ours', () => {
   test('a second daemon on the same state refuses to start and leaves the first alone', async () => {
     await using first = await startReference('all');
     const second = await first.mcpd(['run', '--policies', first.policies]);
-    assert.equal(second.code, 78, second.stdout + second.stderr);
+    assert.equal(second.code, 75, second.stdout + second.stderr);
     assert.match(second.stdout + second.stderr, /another mcpd is running/);
     assert.equal((await order(first, 'status'))['ok'], true);
   });

@@ -45,13 +45,15 @@ async function open(more: Partial<ControlOptions> = {}): Promise<ControlSocket> 
   return socket;
 }
 
-const refusedWith = (pattern: RegExp) => (reason: unknown) => {
-  assert.ok(reason instanceof Fault);
-  assert.equal(reason.code, 'CONFIG_INVALID');
-  assert.match(reason.detail ?? '', pattern);
-  assert.ok(reason.hint, 'an operator is told what to type');
-  return true;
-};
+const refusedWith =
+  (pattern: RegExp, code = 'CONFIG_INVALID') =>
+  (reason: unknown) => {
+    assert.ok(reason instanceof Fault);
+    assert.equal(reason.code, code);
+    assert.match(reason.detail ?? '', pattern);
+    assert.ok(reason.hint, 'an operator is told what to type');
+    return true;
+  };
 
 /** Writes raw bytes, gives all that came back. */
 function raw(bytes: string | Buffer, { end = false } = {}): Promise<string> {
@@ -276,7 +278,7 @@ describe('the place of the socket', () => {
 
   test('is refused to a second daemon, and the first keeps answering', async () => {
     await open();
-    await assert.rejects(open(), refusedWith(/another mcpd is running/));
+    await assert.rejects(open(), refusedWith(/another mcpd is running/, 'PLACE_TAKEN'));
     assert.equal((await ask(path, 'status')).ok, true);
   });
 

@@ -123,7 +123,7 @@ describe('no orphan after a kill', () => {
     const session = await daemon.session('fx');
     const children = daemon.children();
     const second = await daemon.mcpd(['run', '--policies', daemon.policies]);
-    assert.equal(second.code, 78);
+    assert.equal(second.code, 75);
     assert.match(second.stderr, /another mcpd is running/);
     assert.ok(children.every(alive));
     assert.equal(await session.text('echo', { text: 'well' }), 'well');
