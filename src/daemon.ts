@@ -6,10 +6,9 @@ import { Scribe } from './audit/scribe.ts';
 import type { DataPlane } from './call/data-plane.ts';
 import { handleUpcall } from './call/handle-upcall.ts';
 import { CallsInFlight } from './call/in-flight.ts';
-import { identify, signIn, type SignInPolicy } from './callers/identify.ts';
+import { anyone, identify, signIn, type SignInPolicy } from './callers/identify.ts';
 import { loadKeyRing, type KeyRing } from './callers/keys.ts';
 import { SessionStore } from './callers/sessions.ts';
-import { loadPolicies, type Loaded as LoadedPolicies } from './config/load.ts';
 import { printComplaint } from './config/complaint.ts';
 import type { DaemonFile } from './config/schema.ts';
 import { openStateDir, type Environment, type StateDir } from './config/state-dir.ts';
@@ -25,21 +24,21 @@ import type { Orders } from './domain/orders.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { sweep } from './fleet/sweep.ts';
 import { addressesOf } from './front/address.ts';
-import { createFront } from './front/server.ts';
+import { createFront, listen } from './front/server.ts';
 import { Limiter } from './limits/limiter.ts';
 import { openLog, type Log } from './log.ts';
 import type { AdminPlane } from './operate/admin-plane.ts';
 import { carryOut, type Order } from './operate/commands.ts';
 import { reloader, versionWith, type Loaded, type ReloadReport } from './operate/reload.ts';
 import { refusal, type Reply } from './operate/reply.ts';
-import { judge, report, type Health } from './operate/status.ts';
-import { SwitchStore } from './operate/switches.ts';
-import { compile, type Complaint } from './policy/compile.ts';
-import { decide } from './policy/decide.ts';
-import { preview, type Preview } from './policy/preview.ts';
+import { judge, type Health } from './operate/status.ts';
+import { nothingSwitchedOff, SwitchStore } from './operate/switches.ts';
+import { readPolicies, whatNeedsRestart } from './policy-files.ts';
+import type { Preview } from './policy/preview.ts';
 import { Redactor } from './redact/redact.ts';
 import { resolveSecrets } from './secrets/resolve.ts';
 import { version } from './version.ts';
+import { previewsFor, vitalsFor } from './vitals.ts';
 
 export type DaemonOptions = {
   readonly policies: string;
@@ -63,6 +62,8 @@ export class Daemon {
   readonly #inFlight = new CallsInFlight();
   readonly #startedAt = realClock.steadyMs();
   readonly #switches: SwitchStore;
+  /** Of the policy files at the start. */
+  readonly #digest: string;
   #orders: Orders;
   #keys: KeyRing;
   #audit!: Audit;
@@ -80,7 +81,7 @@ export class Daemon {
 
   private constructor(
     options: DaemonOptions,
-    file: DaemonFile,
+    loaded: { readonly daemon: DaemonFile; readonly digest: string },
     state: StateDir,
     control: ControlSocket,
     log: Log,
@@ -90,7 +91,8 @@ export class Daemon {
   ) {
     this.#control = control;
     this.#options = options;
-    this.file = file;
+    this.file = loaded.daemon;
+    this.#digest = loaded.digest;
     this.state = state;
     this.#log = log;
     this.#redactor = redactor;
@@ -101,11 +103,14 @@ export class Daemon {
 
   /** Throws `CONFIG_INVALID` with everything that is wrong, before any server is started. */
   static async start(options: DaemonOptions): Promise<Daemon> {
-    const loaded = loadPolicies(options.policies, options.env);
-    if (!loaded.ok)
-      throw new Fault('CONFIG_INVALID', { detail: loaded.complaints.map(printComplaint).join('\n') });
+    // Once for the state directory; what counts is read again below, by whoever holds that directory.
+    const first = readPolicies(options.policies, options.env, () => ({
+      switches: nothingSwitchedOff,
+      version: '',
+    }));
+    if (!first.ok) throw invalid(first.complaints);
     process.umask(0o077);
-    const state = openStateDir(loaded.daemon.stateDir);
+    const state = openStateDir(first.loaded.daemon.stateDir);
     const redactor = new Redactor();
     let daemon: Daemon | undefined;
     // First the socket: whoever holds it is the one daemon of this state directory, and may read switches, sweep and write.
@@ -119,8 +124,8 @@ export class Daemon {
       redact: (text) => redactor.cleanText(text),
     });
     try {
-      const building = await Daemon.#build(options, loaded, state, control, redactor);
-      await building.#open(loaded.digest);
+      const building = await Daemon.#build(options, state, control, redactor);
+      await building.#open();
       daemon = building;
       return building;
     } catch (reason) {
@@ -131,20 +136,17 @@ export class Daemon {
 
   static async #build(
     options: DaemonOptions,
-    loaded: GoodPolicies,
     state: StateDir,
     control: ControlSocket,
     redactor: Redactor,
   ): Promise<Daemon> {
     const switches = SwitchStore.open(state.dir);
-    const compiled = compile(
-      loaded.servers,
-      switches.current(),
-      loaded.daemon.perCaller,
-      versionWith(loaded.digest, switches.changes()),
-    );
-    if (!compiled.ok)
-      throw new Fault('CONFIG_INVALID', { detail: placed(loaded, compiled.complaints).join('\n') });
+    const read = readPolicies(options.policies, options.env, ({ digest }) => ({
+      switches: switches.current(),
+      version: versionWith(digest, switches.changes()),
+    }));
+    if (!read.ok) throw invalid(read.complaints);
+    const { loaded, orders } = read;
     const log = await openLog({
       level: loaded.daemon.log.level,
       dir: state.logDir,
@@ -156,14 +158,14 @@ export class Daemon {
     });
     for (const warning of loaded.warnings)
       log.log('warn', { file: warning.file, line: warning.line }, printComplaint(warning));
-    return new Daemon(options, loaded.daemon, state, control, log, redactor, compiled.orders, switches);
+    return new Daemon(options, loaded, state, control, log, redactor, orders, switches);
   }
 
   get url(): string {
     return addressesOf(this.file.listen.host, this.file.listen.port).url;
   }
 
-  async #open(digest: string): Promise<void> {
+  async #open(): Promise<void> {
     const cookie = childCookie(this.state.dir);
     const leftovers = sweep(cookie);
     if (leftovers.length > 0)
@@ -245,7 +247,7 @@ export class Daemon {
     const reload = this.reload;
     this.#watch = watchPolicies({
       dir: this.#options.policies,
-      digest,
+      digest: this.#digest,
       changed: () => void reload(),
       failed: (reason) =>
         this.#log.log('warn', { reason: String(reason) }, 'policy files cannot be watched; they are polled'),
@@ -308,22 +310,13 @@ export class Daemon {
   );
 
   #load(): Loaded {
-    const loaded = loadPolicies(this.#options.policies, this.#options.env);
-    if (!loaded.ok) return { ok: false, complaints: loaded.complaints.map(printComplaint) };
-    const compiled = compile(
-      loaded.servers,
-      this.#switches.current(),
-      loaded.daemon.perCaller,
-      loaded.digest,
-    );
-    if (!compiled.ok)
-      return {
-        ok: false,
-        complaints: compiled.complaints.map(({ file, rule, what }) =>
-          printComplaint(loaded.complainAt(file, rule, what)),
-        ),
-      };
-    return { ok: true, orders: compiled.orders, needsRestart: whatNeedsRestart(this.file, loaded.daemon) };
+    const switches = this.#switches.current();
+    const read = readPolicies(this.#options.policies, this.#options.env, ({ digest }) => ({
+      switches,
+      version: digest,
+    }));
+    if (!read.ok) return read;
+    return { ok: true, orders: read.orders, needsRestart: whatNeedsRestart(this.file, read.loaded.daemon) };
   }
 
   #carryOut(order: Order): Promise<Reply> {
@@ -341,11 +334,8 @@ export class Daemon {
       fleet: this.#fleet,
       inFlight: this.#inFlight,
       keys: {
-        reload: () => (this.#keys = loadKeyRing(this.state.dir)),
-        names: () =>
-          [...this.#keys.byId.values()]
-            .filter(({ revoked }) => !revoked)
-            .map(({ principal }) => principal.name),
+        reload: () => this.readKeys(),
+        names: () => this.#callerNames(),
       },
       policies: { reload: this.reload },
       audit: this.#audit,
@@ -371,18 +361,9 @@ export class Daemon {
     });
   }
 
-  /** What a caller would find behind each server it may see. */
-  previews(principal: Principal): { readonly server: string; readonly preview: Preview | undefined }[] {
-    // A server may have put its secret into the name of a tool, and a terminal or a process manager's log shows it.
-    const clean = (names: readonly string[]) => names.map((name) => this.#redactor.cleanText(name));
-    return this.#fleet.status().map(({ name, catalog }) => {
-      if (catalog === undefined) return { server: name, preview: undefined };
-      const { allowed, gated, hidden } = preview(this.#orders, name, principal, catalog);
-      return {
-        server: name,
-        preview: { allowed: clean(allowed), gated: clean(gated), hidden: clean(hidden) },
-      };
-    });
+  /** What a caller would find behind each server. */
+  previews(principal: Principal): ReadonlyMap<string, Preview> {
+    return previewsFor(principal, this.#orders, this.#fleet, (text) => this.#redactor.cleanText(text));
   }
 
   get #signInPolicy(): SignInPolicy {
@@ -393,8 +374,16 @@ export class Daemon {
     return this.#keys.byId.size;
   }
 
+  /** Reads the keys again. Sessions of a caller whose key is gone end now: an open stream asks for no key again. */
   readKeys(): void {
     this.#keys = loadKeyRing(this.state.dir);
+    const names = new Set(this.#callerNames());
+    this.#sessions.endWhere(({ principal }) => principal !== anyone && !names.has(principal.name));
+  }
+
+  #callerNames(): string[] {
+    const good = [...this.#keys.byId.values()].filter(({ revoked }) => !revoked);
+    return good.map(({ principal }) => principal.name);
   }
 
   get withoutKey(): boolean {
@@ -462,27 +451,12 @@ export class Daemon {
           uptimeSeconds: Math.floor((realClock.steadyMs() - this.#startedAt) / 1000),
         }),
         ready: () => this.health().status,
-        detail: (principal) => this.#healthFor(principal),
+        detail: (principal) => vitalsFor(principal, this.#orders, this.health(), this.#fleet),
       },
       headersWithinMs: requests.headersWithinMs,
       requestWithinMs: requests.readWithinMs,
       connectionsMax: this.file.sessions.max * 2 + 64,
     });
-  }
-
-  /** The servers that this caller may see, each with a round trip measured now. */
-  async #healthFor(principal: Principal): Promise<object> {
-    const target = { kind: 'protocol', method: 'ping' } as const;
-    const seen = report(this.health()).servers.filter(
-      ({ name }) => decide(this.#orders, { server: name, principal, target }).kind !== 'deny',
-    );
-    const servers = await Promise.all(
-      seen.map(async ({ name, state, because }) => {
-        const pingMs = state === 'ready' ? await within(1000, this.#fleet.ping(name)) : null;
-        return { name, state, because, latencyMs: pingMs === null ? null : Math.round(pingMs * 100) / 100 };
-      }),
-    );
-    return { servers };
   }
 
   #describe(
@@ -549,47 +523,6 @@ function withShortSession(fields: object): Record<string, unknown> {
   return kept;
 }
 
-type GoodPolicies = Extract<LoadedPolicies, { ok: true }>;
-
-/** The compiler knows files and rules; the loader knows their lines. */
-function placed(loaded: GoodPolicies, complaints: readonly Complaint[]): string[] {
-  return complaints.map(({ file, rule, what }) => printComplaint(loaded.complainAt(file, rule, what)));
-}
-
-/** What the new file says that only a restart brings into force. */
-function whatNeedsRestart(now: DaemonFile, next: DaemonFile): string[] {
-  const live = new Set(['file', 'perCaller']);
-  return Object.keys(now)
-    .filter((key) => !live.has(key))
-    .filter(
-      (key) => JSON.stringify(now[key as keyof DaemonFile]) !== JSON.stringify(next[key as keyof DaemonFile]),
-    )
-    .map((key) => `${key} in mcpd.toml takes effect at the next start`);
-}
-
-function listen(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) =>
-      reject(
-        new Fault(cause.code === 'EADDRINUSE' ? 'PLACE_TAKEN' : 'CONFIG_INVALID', {
-          detail: `cannot listen on ${host}:${port}: ${cause.code === 'EADDRINUSE' ? 'somebody else does' : cause.message}`,
-          hint: 'choose another port under [listen] in mcpd.toml',
-          cause,
-        }),
-      ),
-    );
-    server.listen(port, host, () => resolve());
-  });
-}
-
-async function within(ms: number, round: Promise<number>): Promise<number | null> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<null>((resolve) => (timer = setTimeout(() => resolve(null), ms)));
-  try {
-    return await Promise.race([round, late]);
-  } catch {
-    return null;
-  } finally {
-    clearTimeout(timer);
-  }
+function invalid(complaints: readonly string[]): Fault {
+  return new Fault('CONFIG_INVALID', { detail: complaints.join('\n') });
 }

@@ -14,9 +14,7 @@ const mcpd = process.env['npm_lifecycle_event'] === undefined ? 'mcpd' : 'npx mc
 /** What a person sees when the daemon is up: what runs, what it lets through, and how to connect. */
 export function greeting(daemon: Daemon, newKey: string | undefined): string {
   const { servers, status, because } = report(daemon.health());
-  const previews = new Map(
-    daemon.previews({ name: 'a caller with a key' }).map((it) => [it.server, it.preview]),
-  );
+  const previews = daemon.previews({ name: 'a caller with a key' });
   const parts = [
     `\n${bold('mcpd')} ${daemon.url} — ${servers.length} servers, ${status}\n`,
     ...servers.map((server) => about(server, daemon.url, previews.get(server.name))),

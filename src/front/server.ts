@@ -164,3 +164,21 @@ function turnAway(res: ServerResponse, fault: Fault, callId: string, parts: Fron
   });
   res.end(text);
 }
+
+/** Listens, or says who is in the way: throws `PLACE_TAKEN` or `CONFIG_INVALID`. */
+export function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const taken = cause.code === 'EADDRINUSE';
+      const why = taken ? 'somebody else does' : cause.message;
+      reject(
+        new Fault(taken ? 'PLACE_TAKEN' : 'CONFIG_INVALID', {
+          detail: `cannot listen on ${host}:${port}: ${why}`,
+          hint: 'choose another port under [listen] in mcpd.toml',
+          cause,
+        }),
+      );
+    });
+    server.listen(port, host, () => resolve());
+  });
+}

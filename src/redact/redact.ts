@@ -37,8 +37,10 @@ export class Redactor {
   learn(secret: string): Learned {
     if (secret.length < secretCharsMin) return { kind: 'too-short' };
     if (secret.length > secretCharsMax) return { kind: 'too-long' };
-    this.#secrets.set(secret, (this.#secrets.get(secret) ?? 0) + 1);
-    this.#forgetScanners();
+    const owners = this.#secrets.get(secret) ?? 0;
+    this.#secrets.set(secret, owners + 1);
+    // Every child of a server brings the same values; to build the search anew for each would cost every session start.
+    if (owners === 0) this.#forgetScanners();
     return { kind: 'learned' };
   }
 

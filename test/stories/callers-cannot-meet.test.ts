@@ -155,6 +155,19 @@ describe('callers cannot meet', () => {
     assert.equal(await (await daemon.session('own')).text('echo', { text: 'mine' }), 'mine');
   });
 
+  it('a stream that is open when its key is revoked ends, because it would not ask for the key again', async () => {
+    const key = await daemon.addKey('listener');
+    const session = await daemon.session('own', { key });
+    const stream = await fetch(`${daemon.url}/servers/own/mcp`, {
+      headers: { authorization: `Bearer ${key}`, accept: 'text/event-stream', 'mcp-session-id': session.id },
+      signal: AbortSignal.timeout(10_000),
+    });
+    assert.equal(stream.status, 200);
+    assert.equal((await daemon.mcpd(['key', 'revoke', 'listener'])).code, 0);
+    // Reads to the end: it hangs, and fails, when the stream stays open.
+    assert.equal((await stream.text()).includes('data:'), false);
+  });
+
   it('a failed sign-in is refused, and on record with its address, whatever it asked for', async () => {
     const wrong = `mcpd_12345678_${randomUUID().replaceAll('-', '')}abcdefghijk`;
     const before = (await daemon.audit('--outcome', 'UNAUTHENTICATED', '--limit', '1000')).length;
