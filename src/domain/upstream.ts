@@ -1,4 +1,4 @@
-import type { Answer, JsonText, Notice, Request } from './message.ts';
+import type { Answer, Notice, Request } from './message.ts';
 
 /** The life of one supervised child. */
 export type UpstreamState =
@@ -47,6 +47,3 @@ export type Upcall = {
   /** For a request: answers the child without asking anyone. Does nothing once the question was answered. */
   readonly settle: (answer: Answer) => void;
 };
-
-/** What `initialize` told the child's side, kept to start a fresh child of the same session after a crash. */
-export type Handshake = { readonly params: JsonText };

@@ -63,11 +63,6 @@ export function judge(facts: Facts): Health {
   };
 }
 
-/** What anybody may know: the body of `/healthz`, and of `/readyz` without a credential. */
-export function bareStatus(health: Health): { status: HealthStatus; version: string; uptimeMs: number } {
-  return { status: health.status, version: health.version, uptimeMs: Math.round(health.uptimeMs) };
-}
-
 /** One server as `ctl status` and `/readyz` show it. */
 export type ServerReport = Omit<UpstreamStatus, 'catalog' | 'because' | 'pid' | 'pingMs'> & {
   readonly because: string | null;

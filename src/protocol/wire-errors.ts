@@ -63,11 +63,6 @@ export function wordFault(fault: Fault, callId: string): WireReply {
   return { status, kind: 'error', body: errorBody(code, fault.says, { correlationId: callId }), retryInMs };
 }
 
-/** The HTTP status of a fault that has no JSON-RPC reply. */
-export function statusOf(fault: Fault): number {
-  return numbers[fault.code][0];
-}
-
 /**
  * What an outcome looks like on the wire. A denied tool is answered as an unknown one, so that probing tells nothing;
  * a refusal that the model can act on (a limit, a no) is a tool result with `isError`, so that the model reads it

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { bareStatus, judge, report, type Facts } from '../../src/operate/status.ts';
+import { judge, report, type Facts } from '../../src/operate/status.ts';
 import { nothingSwitchedOff, withSwitch } from '../../src/operate/switches.ts';
 import { serverOf } from './plane.ts';
 
@@ -76,17 +76,6 @@ describe('health', () => {
       assert.equal(health.because.length > 0, status !== 'healthy');
     });
   }
-
-  test('tells a stranger nothing about servers', () => {
-    assert.deepEqual(
-      bareStatus(judge(facts({ servers: [serverOf('secret-project', { state: 'given-up' })] }))),
-      {
-        status: 'unhealthy',
-        version: '0.1.0',
-        uptimeMs: 10,
-      },
-    );
-  });
 
   test('is reported without maps or undefined, so that JSON loses nothing', () => {
     const switches = withSwitch(nothingSwitchedOff, { kind: 'tool', name: 'files/x' }, off);
