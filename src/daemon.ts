@@ -34,7 +34,7 @@ import { refusal, type Reply } from './operate/reply.ts';
 import { judge, type Health } from './operate/status.ts';
 import { nothingSwitchedOff, SwitchStore } from './operate/switches.ts';
 import { readPolicies, whatNeedsRestart } from './policy-files.ts';
-import type { Preview } from './policy/preview.ts';
+import { idlePatterns, type Preview } from './policy/preview.ts';
 import { Redactor } from './redact/redact.ts';
 import { resolveSecrets } from './secrets/resolve.ts';
 import { version } from './version.ts';
@@ -256,8 +256,23 @@ export class Daemon {
   }
 
   /** Resolves when every server has started or failed to. */
-  settled(): Promise<void> {
-    return this.#fleet.waitReady(readyWithinMs);
+  async settled(): Promise<void> {
+    await this.#fleet.waitReady(readyWithinMs);
+    for (const says of this.idleRules()) this.#log.log('warn', {}, says);
+  }
+
+  /** Rules that name tools which no server offers, a sentence each. */
+  idleRules(): string[] {
+    return this.#fleet
+      .status()
+      .flatMap(({ name, catalog }) =>
+        catalog === undefined
+          ? []
+          : idlePatterns(this.#orders, name, catalog).map(
+              ({ rule, pattern }) =>
+                `${name}: rule "${rule}" names the tool "${pattern}", and the server offers no such tool`,
+            ),
+      );
   }
 
   readonly dataPlane: DataPlane = {
@@ -306,6 +321,8 @@ export class Daemon {
           { orders: reply.version, needsRestart: reply.needsRestart },
           'a new policy is in force',
         );
+      // Once the servers of the new policy have said what they offer.
+      if (reply.changed) void this.settled();
     },
   );
 

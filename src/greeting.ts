@@ -18,7 +18,7 @@ export function greeting(daemon: Daemon, newKey: string | undefined): string {
   const parts = [
     `\n${bold('mcpd')} ${daemon.url} — ${servers.length} servers, ${status}\n`,
     ...servers.map((server) => about(server, daemon.url, previews.get(server.name))),
-    ...because.map((reason) => styleText('yellow', `  ! ${printable(reason)}\n`)),
+    ...[...because, ...daemon.idleRules()].map((reason) => styleText('yellow', `  ! ${printable(reason)}\n`)),
     connecting(daemon, servers, newKey),
     `${bold('Operate')}  ${mcpd} ctl status | approvals | approve ID | disable-tool SERVER/TOOL | lockdown\n`,
     `         ${mcpd} audit query --since 1h\n`,

@@ -77,7 +77,8 @@ async function terminal({ stdout }: LogOptions): Promise<Sink> {
   const { prettyFactory } = await import('pino-pretty');
   const pretty = prettyFactory({
     colorize: true,
-    translateTime: 'SYS:HH:MM:ss.l',
+    // UTC, as in the journal: whoever compares the two at night must not have to count hours.
+    translateTime: "UTC:yyyy-mm-dd HH:MM:ss.l'Z'",
     ignore: 'pid',
     singleLine: true,
   });

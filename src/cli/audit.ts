@@ -68,7 +68,13 @@ async function query(dir: string, options: Options, nowMs: number): Promise<Told
     limit,
   });
   const { records, unreadable } = findings;
-  return { reply: { ok: true, command: 'audit query', records, unreadable }, text: printFindings(findings) };
+  // A cut that says nothing would be read as "that was all".
+  const full = records.length >= limit;
+  const cut = full ? `\nThese are the newest ${limit}; there may be more: --limit N` : '';
+  return {
+    reply: { ok: true, command: 'audit query', records, unreadable, full },
+    text: `${printFindings(findings)}${cut}`,
+  };
 }
 
 function count(text: string): number {

@@ -127,8 +127,9 @@ function switched(command: string, answer: Answer): string {
   const halted =
     typeof stopped === 'number' && stopped > 0 ? `; ${plural(stopped, 'call')} under way stopped` : '';
   const near = typeof nearest === 'string' ? ` Did you mean ${printable(nearest)}?` : '';
-  const unknown = known === false ? `\nmcpd knows no such ${text(answer['kind'])} at the moment.${near}` : '';
-  return `${what} ${state}${halted}.${unknown}`;
+  // First, because at night the first line is what one reads: a misspelt name switches nothing off.
+  const unknown = known === false ? `mcpd knows no such ${text(answer['kind'])} at the moment.${near}\n` : '';
+  return `${unknown}${what} ${state}${halted}.`;
 }
 
 function plural(count: number, noun: string): string {

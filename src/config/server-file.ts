@@ -46,7 +46,7 @@ export function serverFile(written: WrittenServer, place: ServerPlace, complaint
       childrenMax: written.children_max,
       lineBytesMax: written.line_max,
     },
-    rules: rulesOf(written.rule, complaints),
+    rules: someRules(rulesOf(written.rule, complaints), complaints),
     limits: { perCaller: written.limits.per_caller, perTool: written.limits.per_tool },
     recordPayloads: written.record_payloads,
   };
@@ -151,6 +151,18 @@ function reference(value: string, folder: string): string | undefined {
 
 const targets = ['tools', 'resources', 'prompts', 'upcalls'] as const;
 const answerWithinDefaultMs = 55_000;
+
+/** Without a rule the answer to everything is no: safe, and hardly what somebody meant who wrote the file. */
+function someRules(rules: readonly RuleText[], complaints: Complaints): readonly RuleText[] {
+  if (rules.length === 0)
+    complaints.about(
+      [],
+      'there is no [[rule]], so nothing may be called',
+      'a rule such as those in filesystem.toml',
+      'warning',
+    );
+  return rules;
+}
 
 function rulesOf(written: readonly WrittenRule[], complaints: Complaints): readonly RuleText[] {
   const names = new Set<string>();

@@ -99,7 +99,7 @@ function connectError(socketPath: string, error: NodeJS.ErrnoException): NoAnswe
       return new NoAnswer(
         'NOT_RUNNING',
         `the daemon is not running: nothing answers at ${socketPath}`,
-        'start it with: mcpd run',
+        'start it with: mcpd run; if it runs with another MCPD_STATE_DIR or --policies, give the same here',
       );
     case 'EACCES':
     case 'EPERM':

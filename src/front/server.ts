@@ -174,7 +174,9 @@ export function listen(server: Server, host: string, port: number): Promise<void
       reject(
         new Fault(taken ? 'PLACE_TAKEN' : 'CONFIG_INVALID', {
           detail: `cannot listen on ${host}:${port}: ${why}`,
-          hint: 'choose another port under [listen] in mcpd.toml',
+          hint: taken
+            ? `see who: ss -ltnp 'sport = :${port}'; or choose another port under [listen] in mcpd.toml`
+            : 'choose another address under [listen] in mcpd.toml',
           cause,
         }),
       );

@@ -34,6 +34,21 @@ export type Health = Facts & {
 /** States from which a server does not come back without somebody's help. */
 const failed: ReadonlySet<UpstreamState> = new Set<UpstreamState>(['given-up', 'lacks-secret']);
 
+const sayings: Readonly<Record<UpstreamState, string>> = {
+  starting: 'is starting',
+  ready: 'is ready',
+  'backing-off': 'is down and will be started again',
+  'given-up': 'was given up',
+  'lacks-secret': 'lacks a secret',
+  stopping: 'is stopping',
+  stopped: 'is stopped',
+};
+
+/** What to type, for a server that will not come back by itself. */
+function helps(state: UpstreamState, name: string): string {
+  return failed.has(state) ? `; when that is mended: mcpd ctl restart ${name}` : '';
+}
+
 /** Judges the facts. Unhealthy: no call can be made. Degraded: some cannot, or something needs the operator. */
 export function judge(facts: Facts): Health {
   const grave: string[] = [];
@@ -46,13 +61,17 @@ export function judge(facts: Facts): Health {
   const ready = wanted.filter(({ state }) => state === 'ready');
   for (const { name, state, because } of wanted) {
     if (state !== 'ready')
-      slight.push(`server ${name} is ${state}${because === undefined ? '' : `: ${because}`}`);
+      slight.push(
+        `server ${name} ${sayings[state]}${because === undefined ? '' : `: ${because}`}${helps(state, name)}`,
+      );
   }
   if (wanted.length > 0 && wanted.every(({ state }) => failed.has(state)))
     grave.push('every server has failed');
-  if (facts.switches.lockdown !== undefined) slight.push('lockdown: every call is refused');
+  if (facts.switches.lockdown !== undefined)
+    slight.push('lockdown: every call is refused; end it: mcpd ctl unlock');
   if (!facts.switchesDurable) slight.push('a switch is in force that a restart would forget: NOT DURABLE');
-  if (facts.reloadFault !== undefined) slight.push(`the last reload was refused: ${facts.reloadFault}`);
+  if (facts.reloadFault !== undefined)
+    slight.push(`the last reload was refused: ${facts.reloadFault}; check: mcpd check`);
 
   const status = grave.length > 0 ? 'unhealthy' : slight.length > 0 ? 'degraded' : 'healthy';
   return {

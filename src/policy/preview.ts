@@ -12,6 +12,19 @@ export type Preview = {
   readonly hidden: readonly string[];
 };
 
+/** A pattern of a rule that fits nothing the server offers: most likely a typing error, and then a rule that does nothing. */
+export type Idle = { readonly rule: string; readonly pattern: string };
+
+/** The tool patterns that fit no tool in the catalog. A rule that denies `deletes_*` denies nothing, and nobody would know. */
+export function idlePatterns(orders: Orders, server: string, catalog: Catalog): readonly Idle[] {
+  const names = [...catalog.tools.keys()];
+  return (orders.servers.get(server)?.rules ?? []).flatMap((rule) =>
+    rule.tools
+      .filter((pattern) => !names.some((name) => pattern.test(name)))
+      .map((pattern) => ({ rule: rule.text.name, pattern: pattern.text })),
+  );
+}
+
 /** What a caller would find, for the table at the start. It asks `decide`, so it cannot promise anything else. */
 export function preview(orders: Orders, server: string, principal: Principal, catalog: Catalog): Preview {
   const found = { allowed: [] as string[], gated: [] as string[], hidden: [] as string[] };

@@ -18,7 +18,7 @@ export async function readSecretFile(path: string): Promise<string> {
     throw unusable(
       path,
       code === 'ENOENT' ? 'does not exist' : `cannot be opened (${code ?? 'unknown error'})`,
-      'make the file, owner-only',
+      'create it, owner-only: chmod 600',
     );
   }
   try {

@@ -228,7 +228,7 @@ test('a plain-text secret is a warning, which stops nothing', (t) => {
   assert.ok(loaded.ok);
   assert.match(
     said(loaded).join('\n'),
-    /^servers\/x\.toml:3:16: warning: "GITHUB_TOKEN" may be a secret in plain text/,
+    /^servers\/x\.toml:3:16: warning: "GITHUB_TOKEN" may be a secret in plain text/m,
   );
 });
 

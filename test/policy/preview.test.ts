@@ -1,24 +1,37 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { preview } from '../../src/policy/preview.ts';
-import { me, ordersFor, referenceRules } from './support.ts';
+import { idlePatterns, preview } from '../../src/policy/preview.ts';
+import { me, ordersFor, referenceRules, rule } from './support.ts';
 
 const orders = ordersFor(referenceRules);
 
+const catalogOf = (...names: string[]) => ({
+  serverName: '',
+  serverVersion: '',
+  protocolVersion: '',
+  tools: new Map(names.map((name) => [name, 'hash'])),
+  resources: [],
+  resourceTemplates: [],
+  prompts: [],
+});
+
 test('a preview sorts the tools of a catalog as calls would find them', () => {
-  const tools = new Map(['echo', 'write_file', 'delete_file', 'other'].map((name) => [name, 'hash']));
-  const catalog = {
-    serverName: '',
-    serverVersion: '',
-    protocolVersion: '',
-    tools,
-    resources: [],
-    resourceTemplates: [],
-    prompts: [],
-  };
-  assert.deepEqual(preview(orders, 'fx', me, catalog), {
+  assert.deepEqual(preview(orders, 'fx', me, catalogOf('echo', 'write_file', 'delete_file', 'other')), {
     allowed: ['echo'],
     gated: ['write_file'],
     hidden: ['delete_file', 'other'],
   });
+});
+
+test('a misspelt name in a rule does not go unnoticed, whatever the rule says', () => {
+  const rules = [
+    rule('all', 'allow', { tools: ['*'] }),
+    rule('no forgetting', 'deny', { tools: ['deletes_*', 'delete_file'] }),
+    rule('asking', 'confirm', { tools: ['wrote_file'] }),
+  ];
+  assert.deepEqual(idlePatterns(ordersFor(rules), 'fx', catalogOf('echo', 'delete_file')), [
+    { rule: 'no forgetting', pattern: 'deletes_*' },
+    { rule: 'asking', pattern: 'wrote_file' },
+  ]);
+  assert.deepEqual(idlePatterns(ordersFor(rules), 'elsewhere', catalogOf('echo')), []);
 });
