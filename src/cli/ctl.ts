@@ -25,6 +25,12 @@ const rows: readonly CtlRow[] = [
     examples: ['mcpd ctl status', 'mcpd ctl status --json | jq .servers'],
   },
   {
+    name: 'tools',
+    options: [],
+    summary: 'what callers may call: allowed, gated, hidden',
+    examples: ['mcpd ctl tools', 'mcpd ctl tools --json | jq .servers'],
+  },
+  {
     name: 'approvals',
     options: [],
     summary: 'calls that wait for your yes',

@@ -12,6 +12,8 @@ export function show(command: string, answer: Answer, nowMs: number): string {
   switch (command) {
     case 'status':
       return status(answer as unknown as StatusAnswer);
+    case 'tools':
+      return tools(answer['servers'] as readonly ToolsRow[]);
     case 'approvals':
       return approvals(answer['approvals'] as readonly QuestionAnswer[], nowMs);
     case 'approve':
@@ -26,6 +28,26 @@ export function show(command: string, answer: Answer, nowMs: number): string {
     default:
       return switched(command, answer);
   }
+}
+
+type ToolsRow = {
+  readonly name: string;
+  readonly allowed: readonly string[] | null;
+  readonly gated: readonly string[] | null;
+  readonly hidden: readonly string[] | null;
+};
+
+function tools(servers: readonly ToolsRow[]): string {
+  const rows = servers.flatMap(({ name, allowed, gated, hidden }) => {
+    if (allowed === null || gated === null || hidden === null) return [[name, '-', 'not known yet']];
+    const all = [
+      ...allowed.map((tool) => [name, `${name}/${tool}`, 'allowed']),
+      ...gated.map((tool) => [name, `${name}/${tool}`, 'gated: waits for a yes']),
+      ...hidden.map((tool) => [name, `${name}/${tool}`, 'hidden']),
+    ];
+    return all.length === 0 ? [[name, '-', 'offers no tools']] : all;
+  });
+  return table(['SERVER', 'TOOL', 'FOR A CALLER WITH A KEY'], rows);
 }
 
 type StatusAnswer = {

@@ -3,6 +3,7 @@ import { readArgs, type Args, type Shape } from './args.ts';
 import { nearest } from './nearest.ts';
 import { errorOf, Refused, refusal, type Reply } from './reply.ts';
 import { report } from './status.ts';
+import { preview } from '../policy/preview.ts';
 import { plainTarget, switchOff, switchOn, toolTarget } from './switch-commands.ts';
 
 /** One thing an operator can ask for. */
@@ -32,6 +33,7 @@ export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
       does: (plane) => ({ ok: true, command: 'status', ...report(plane.health()) }),
     },
   ],
+  ['tools', { kind: 'reads', args: {}, does: tools }],
   ['approvals', { kind: 'reads', args: {}, does: approvals }],
   [
     'approve',
@@ -250,4 +252,16 @@ async function reload(plane: AdminPlane): Promise<Reply> {
 function reloadKeys(plane: AdminPlane): Reply {
   plane.keys.reload();
   return { ok: true, command: 'reload-keys', keys: plane.keys.names().length };
+}
+
+/** What a caller without a rule of its own finds at each server; the names that the switches take. */
+function tools(plane: AdminPlane): Reply {
+  const orders = plane.orders.current();
+  const servers = plane.fleet.status().map(({ name, catalog }) => ({
+    name,
+    ...(catalog === undefined
+      ? { allowed: null, gated: null, hidden: null }
+      : preview(orders, name, { name: 'a caller with a key' }, catalog)),
+  }));
+  return { ok: true, command: 'tools', servers };
 }

@@ -266,6 +266,7 @@ describe('every command', () => {
       [...commands.keys()],
       [
         'status',
+        'tools',
         'approvals',
         'approve',
         'deny',

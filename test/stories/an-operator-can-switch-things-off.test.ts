@@ -35,6 +35,26 @@ describe('an operator can switch things off', () => {
   });
   after(async () => daemon[Symbol.asyncDispose]());
 
+  it('and sees beforehand which names there are, and what callers may do with them', async () => {
+    const find = async () =>
+      (
+        (await daemon.ctl('tools'))['servers'] as {
+          name: string;
+          allowed: string[];
+          gated: string[];
+          hidden: string[];
+        }[]
+      ).find(({ name }) => name === 'fx2');
+    const before = await find();
+    assert.deepEqual(before?.gated, ['write_file']);
+    assert.ok(before.allowed.includes('echo') && before.hidden.includes('delete_file'));
+    assert.equal((await daemon.ctl('disable-tool', 'fx2/list_dir'))['ok'], true);
+    assert.ok((await find())?.hidden.includes('list_dir'));
+    assert.match((await daemon.mcpd(['ctl', 'tools'])).stdout, /fx2\/list_dir +hidden/);
+    assert.equal((await daemon.ctl('enable-tool', 'fx2/list_dir'))['ok'], true);
+    assert.ok((await find())?.allowed.includes('list_dir'));
+  });
+
   const works = async (it: TestSession, tool = 'echo') => {
     const text = randomUUID();
     const reply = await it.call(tool, { text });
