@@ -121,7 +121,8 @@ export class Daemon {
         daemon === undefined
           ? refusal(new Fault('DRAINING', { detail: 'mcpd is starting' }))
           : daemon.#carryOut(order),
-      redact: (text) => redactor.cleanText(text),
+      // A line of JSON: as plain text, a find could reach across two of its strings and take a member away.
+      redact: (line) => redactor.clean(line as JsonText),
     });
     try {
       const building = await Daemon.#build(options, state, control, redactor);
@@ -152,7 +153,8 @@ export class Daemon {
       dir: state.logDir,
       size: loaded.daemon.log.fileBytesMax,
       count: loaded.daemon.log.filesMax,
-      redact: (text) => redactor.cleanText(text),
+      // A line of JSON: as plain text, a find could reach across two of its strings and take a member away.
+      redact: (line) => redactor.clean(line as JsonText),
       isTty: options.isTty,
       stdout: options.stdout,
     });
