@@ -8,16 +8,24 @@ import { Fault } from './domain/faults.ts';
  * of a daemon that was killed are known for ours. Made at the first start. Throws `CONFIG_INVALID`.
  */
 export function childCookie(stateDir: string): string {
-  const path = join(stateDir, 'child-cookie');
+  return keptHex(join(stateDir, 'child-cookie'), 16);
+}
+
+/** The key that seals what passes through clients' hands, the same after a restart. Made at the first start. Throws `CONFIG_INVALID`. */
+export function sealKey(stateDir: string): Buffer {
+  return Buffer.from(keptHex(join(stateDir, 'seal-key'), 32), 'hex');
+}
+
+function keptHex(path: string, bytes: number): string {
   try {
     // wx: of two daemons at a first start, one makes it and the other reads it.
-    writeFileSync(path, randomBytes(16).toString('hex'), { flag: 'wx', mode: 0o600 });
+    writeFileSync(path, randomBytes(bytes).toString('hex'), { flag: 'wx', mode: 0o600 });
   } catch (reason) {
     if ((reason as NodeJS.ErrnoException).code !== 'EEXIST') throw unusable(path, reason);
   }
-  const cookie = readFileSync(path, 'utf8').trim();
-  if (!/^[0-9a-f]{32}$/.test(cookie)) throw unusable(path, undefined);
-  return cookie;
+  const hex = readFileSync(path, 'utf8').trim();
+  if (!/^[0-9a-f]+$/.test(hex) || hex.length !== bytes * 2) throw unusable(path, undefined);
+  return hex;
 }
 
 function unusable(path: string, cause: unknown): Fault {

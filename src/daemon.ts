@@ -9,13 +9,15 @@ import { CallsInFlight } from './call/in-flight.ts';
 import { anyone, identify, signIn, type SignInPolicy } from './callers/identify.ts';
 import { loadKeyRing, type KeyRing } from './callers/keys.ts';
 import { SessionStore } from './callers/sessions.ts';
+import { TaskLedger } from './callers/tasks.ts';
 import { printComplaint } from './config/complaint.ts';
 import type { DaemonFile } from './config/schema.ts';
 import { openStateDir, type Environment, type StateDir } from './config/state-dir.ts';
 import { watchPolicies, type Watch } from './config/watch.ts';
 import { Gate } from './confirm/gate.ts';
+import { doorRules, openDoor } from './connect/door.ts';
 import { ControlSocket } from './control/socket.ts';
-import { childCookie } from './cookie.ts';
+import { childCookie, sealKey } from './cookie.ts';
 import type { Principal } from './domain/caller.ts';
 import { realClock } from './domain/clock.ts';
 import { Fault } from './domain/faults.ts';
@@ -24,8 +26,12 @@ import type { Orders } from './domain/orders.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { sweep } from './fleet/sweep.ts';
 import { addressesOf } from './front/address.ts';
+import type { FrontPlane } from './front/front-plane.ts';
+import type { GuardRules } from './front/guard.ts';
+import { HttpSse } from './front/http-sse.ts';
 import { createFront, listen } from './front/server.ts';
 import { Limiter } from './limits/limiter.ts';
+import { openHall, type Hall } from './hall.ts';
 import { openLog, type Log } from './log.ts';
 import type { AdminPlane } from './operate/admin-plane.ts';
 import { carryOut, type Order } from './operate/commands.ts';
@@ -35,6 +41,7 @@ import { judge, type Health } from './operate/status.ts';
 import { nothingSwitchedOff, SwitchStore } from './operate/switches.ts';
 import { readPolicies, whatNeedsRestart } from './policy-files.ts';
 import { idlePatterns, type Preview } from './policy/preview.ts';
+import { Rounds } from './rounds/rounds.ts';
 import { Redactor } from './redact/redact.ts';
 import { resolveSecrets } from './secrets/resolve.ts';
 import { version } from './version.ts';
@@ -49,6 +56,8 @@ export type DaemonOptions = {
 
 /** How often the daemon looks for sessions that nobody uses. */
 const sweepEveryMs = 30_000;
+/** How long a client may take to answer a server's questions before it has to start its call over. */
+const roundValidMs = 10 * 60_000;
 /** For the first start of all servers; later ones come up while calls are served. */
 const readyWithinMs = 25_000;
 
@@ -60,6 +69,8 @@ export class Daemon {
   readonly #log: Log;
   readonly #redactor: Redactor;
   readonly #inFlight = new CallsInFlight();
+  readonly #tasks = new TaskLedger();
+  #rounds!: Rounds;
   readonly #startedAt = realClock.steadyMs();
   readonly #switches: SwitchStore;
   /** Of the policy files at the start. */
@@ -70,8 +81,12 @@ export class Daemon {
   #scribe!: Scribe;
   #fleet!: Fleet;
   #sessions!: SessionStore;
+  #hall!: Hall;
   #gate!: Gate;
   #front!: Server;
+  /** The same front, for `mcpd connect`. */
+  #door!: Server;
+  #hideDoor: () => void = () => undefined;
   readonly #control: ControlSocket;
   #watch: Watch | undefined;
   #sweeper: NodeJS.Timeout | undefined;
@@ -185,6 +200,7 @@ export class Daemon {
       describe: (server, tool) => this.#describe(server, tool),
       policyOf: (server) => this.#orders.servers.get(server),
     });
+    this.#rounds = new Rounds({ clock: realClock, key: sealKey(this.state.dir), validMs: roundValidMs });
     this.#gate = new Gate({
       clock: realClock,
       redact: (params) => this.#redactor.clean(params as JsonText),
@@ -233,17 +249,25 @@ export class Daemon {
         idleMs: this.file.sessions.idleMs,
       },
       onEnd: (session) => {
+        this.#tasks.forget(session);
+        this.#hall.ended(session);
         this.#inFlight.haltWhere((call) => call.session.id === session.id, 'session ended');
         this.#fleet
           .endSession(session.id)
           .catch((reason: unknown) => this.#report(Fault.from(reason), session.server));
       },
     });
-    this.#front = this.#makeFront();
-    await listen(this.#front, this.file.listen.host, this.file.listen.port);
+    this.#hall = openHall(this.dataPlane, this.#sessions, this.#fleet, this.file.profiles);
+    this.#front = this.#makeFront(this.#addressRules());
+    await listen(this.#front, this.file.listen);
+    this.#door = this.#makeFront(doorRules);
+    this.#hideDoor = await openDoor(this.#door, this.state.frontSocket);
     this.#fleet.apply(specsOf(this.#orders));
     this.#sweeper = setInterval(
-      () => this.#sessions.sweep((session) => this.#inFlight.newest(session) !== undefined),
+      () =>
+        this.#sessions.sweep(
+          (session) => this.#inFlight.newest(session) !== undefined || this.#hall.isBusy(session),
+        ),
       sweepEveryMs,
     );
     const reload = this.reload;
@@ -295,7 +319,15 @@ export class Daemon {
     inFlight: this.#inFlight,
     limits: { charge: (orders, call, permit) => this.#limiter.charge(orders, call, permit) },
     gate: { ask: (call, permit) => this.#gate.ask(call, permit) },
-    fleet: { forward: (pass) => this.#fleet.forward(pass) },
+    tasks: this.#tasks,
+    rounds: {
+      resume: (call) => this.#rounds.resume(call),
+      pause: (call, answer, approval) => this.#rounds.pause(call, answer, approval),
+    },
+    fleet: {
+      forward: (pass) => this.#fleet.forward(pass),
+      mirrored: (server, tool) => this.#fleet.catalog(server)?.mirrored.get(tool) ?? [],
+    },
     redactor: { clean: (text) => this.#redactor.clean(text) },
   };
 
@@ -418,17 +450,20 @@ export class Daemon {
     this.#draining = true;
     this.#log.log('info', { why, inFlight: this.#inFlight.count }, 'mcpd is stopping');
     clearInterval(this.#sweeper);
+    this.#hall.close();
     await this.#watch?.close();
     this.#gate.drain();
     await this.#finished(this.file.drainWithinMs);
     this.#inFlight.haltWhere(() => true, 'daemon stopping');
     await this.#finished(500);
-    const closed = new Promise<void>((resolve) => this.#front.close(() => resolve()));
+    const fronts = [this.#front, this.#door];
+    this.#hideDoor();
+    const closed = fronts.map((it) => new Promise<void>((resolve) => it.close(() => resolve())));
     this.#sessions.endWhere(() => true);
-    this.#front.closeIdleConnections();
+    for (const it of fronts) it.closeIdleConnections();
     await this.#fleet.stop();
-    this.#front.closeAllConnections();
-    await closed;
+    for (const it of fronts) it.closeAllConnections();
+    await Promise.all(closed);
     await this.#audit.close().catch((reason: unknown) => this.#report(Fault.from(reason), 'journal'));
     await this.#control.close();
     this.#log.log('info', {}, 'mcpd has stopped');
@@ -443,27 +478,32 @@ export class Daemon {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 
-  #makeFront(): Server {
-    const { listen: at, requests } = this.file;
+  #addressRules(): GuardRules {
+    const { listen: at } = this.file;
     const { hosts, origins } = addressesOf(at.host, at.port);
+    return {
+      hosts: new Set([...hosts, ...at.allowedHosts]),
+      origins: new Set([...origins, ...at.allowedOrigins]),
+    };
+  }
+
+  #makeFront(rules: GuardRules): Server {
+    const { requests } = this.file;
+    const plane: FrontPlane = {
+      data: this.dataPlane,
+      handle: (arrival) => this.#hall.handle(arrival),
+      signIn: (credentials) => signIn(credentials, this.#keys, this.#signInPolicy),
+      sessions: this.#sessions,
+      bounds: { bytesMax: requests.bodyBytesMax, depthMax: requests.depthMax },
+      pollAfterMs: this.file.sessions.pollAfterMs,
+      wallMs: realClock.wallMs,
+      draining: () => this.#draining,
+      report: (fault, callId) => this.#report(fault, callId),
+    };
     return createFront({
-      rules: {
-        hosts: new Set([...hosts, ...at.allowedHosts]),
-        origins: new Set([...origins, ...at.allowedOrigins]),
-      },
-      plane: {
-        data: this.dataPlane,
-        signIn: (credentials) => signIn(credentials, this.#keys, this.#signInPolicy),
-        bounds: { bytesMax: requests.bodyBytesMax, depthMax: requests.depthMax },
-        wallMs: realClock.wallMs,
-        draining: () => this.#draining,
-        report: (fault, callId) => this.#report(fault, callId),
-      },
-      hold: {
-        find: (principal, server, id) => this.#sessions.find(principal, server, id),
-        end: (session) => this.#sessions.end(session),
-        draining: () => this.#draining,
-      },
+      rules,
+      plane,
+      httpSse: this.file.listen.httpSse ? new HttpSse(plane) : undefined,
       health: {
         alive: () => ({
           version,

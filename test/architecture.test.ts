@@ -29,7 +29,7 @@ const doors: readonly { danger: string; imports: RegExp; only: RegExp }[] = [
     only: /^fleet\/process\.ts$|^launch\.cjs$/,
   },
   { danger: 'reading the keychain', imports: /^@napi-rs\/keyring$/, only: /^secrets\// },
-  { danger: 'listening for HTTP', imports: /^(node:)?https?$/, only: /^front\// },
+  { danger: 'speaking HTTP', imports: /^(node:)?https?$/, only: /^front\/|^connect\/wire\.ts$/ },
   { danger: 'opening sockets', imports: /^(node:)?net$/, only: /^(front|control)\// },
   { danger: 'parsing TOML', imports: /^toml(-eslint-parser)?$/, only: /^config\// },
   { danger: 'writing logs', imports: /^pino/, only: /^log\.ts$/ },

@@ -158,6 +158,10 @@ function targetName(target: Target): string {
       return target.name;
     case 'resource':
       return target.uri;
+    case 'task':
+      return target.tool === undefined ? target.id : `${target.tool}#${target.id}`;
+    case 'subscription':
+      return target.uris.join(' ').slice(0, 4096);
     case 'completion':
       return target.of.kind === 'prompt' ? target.of.name : target.of.uri;
     case 'listing':

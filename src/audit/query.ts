@@ -123,11 +123,16 @@ function fits(record: JsonObject, filter: Filter): boolean {
 
 /** Everything but the outcome, which an intent does not know yet. */
 function fitsSoFar(record: JsonObject, filter: Filter): boolean {
-  if (filter.correlation !== undefined && record['id'] !== filter.correlation) return false;
+  if (filter.correlation !== undefined && !belongsTo(filter.correlation, textOf(record['id']))) return false;
   if (filter.caller !== undefined && record['caller'] !== filter.caller) return false;
   if (filter.server !== undefined && record['server'] !== filter.server) return false;
   if (filter.tool !== undefined && !isTool(record, filter.tool)) return false;
   return filter.sinceMs === undefined || Date.parse(textOf(record['time'])) >= filter.sinceMs;
+}
+
+/** A message to all servers at once has a part for each, whose ids begin with its own: `ID/fs`. */
+function belongsTo(correlation: string, id: string): boolean {
+  return id === correlation || id.startsWith(`${correlation}/`);
 }
 
 function isTool(record: JsonObject, wanted: string): boolean {

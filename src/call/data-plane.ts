@@ -1,12 +1,12 @@
 import type { Credentials, Principal, Session } from '../domain/caller.ts';
 import type { Arrival, Call, Outlet } from '../domain/call.ts';
-import type { Charge, Consent, Decision, Permit } from '../domain/decision.ts';
+import type { Approval, Charge, Consent, Decision, Permit } from '../domain/decision.ts';
 import type { Answer, JsonText } from '../domain/message.ts';
 import type { Orders } from '../domain/orders.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { Grounds, Pass } from '../domain/pass.ts';
 import type { RedactedJson } from '../domain/redacted.ts';
-import type { Upcall } from '../domain/upstream.ts';
+import type { MirroredArgument, Upcall } from '../domain/upstream.ts';
 
 /** What the stories need from the rooms, and nothing more. Everything here can fail; everything else is pure. */
 export type DataPlane = {
@@ -14,11 +14,13 @@ export type DataPlane = {
   readonly callers: { readonly identify: (credentials: Credentials) => Principal };
   readonly sessions: Sessions;
   readonly orders: { readonly current: () => Orders };
+  readonly tasks: Tasks;
+  readonly rounds: Rounds;
   readonly inFlight: InFlight;
   readonly limits: { readonly charge: (orders: Orders, call: Call, permit: Permit) => Charge };
   readonly gate: { readonly ask: (call: Call, permit: Permit) => Consent | Promise<Consent> };
   /** `undefined`: a notification or a reply; it went, and nothing comes back. */
-  readonly fleet: { readonly forward: (pass: Pass) => Promise<Answer | undefined> };
+  readonly fleet: Fleet;
   readonly redactor: { readonly clean: (text: JsonText) => RedactedJson };
 };
 
@@ -43,6 +45,27 @@ export type Trail = {
   /** Writes the intent down and issues the pass. Rejects with `AUDIT_UNAVAILABLE`, and then there is no pass. */
   readonly commit: (grounds: Grounds) => Promise<Pass>;
   readonly close: (outcome: Outcome) => void;
+};
+
+export type Fleet = {
+  readonly forward: (pass: Pass) => Promise<Answer | undefined>;
+  /** The arguments of a tool that a client repeats in headers; empty while nobody knows the tool. */
+  readonly mirrored: (server: string, tool: string) => readonly MirroredArgument[];
+};
+
+/** Which task belongs to whom. A task id is as good as a key to whatever the task found. */
+export type Tasks = {
+  readonly toolOf: (session: Session, taskId: string) => string | undefined;
+  /** Told every answer; remembers the task that a call became, and leaves others' tasks out of a listing. */
+  readonly claim: (call: Call, answer: Answer) => Answer;
+};
+
+/** A call that is made in several rounds, because its server wants answers in between. */
+export type Rounds = {
+  /** The call with the server's own state in place of ours. Throws `STALE_STATE` when it is not ours, or another call's. */
+  readonly resume: (call: Call) => Call;
+  /** The answer with our seal in place of the server's own state. */
+  readonly pause: (call: Call, answer: Answer, approval: Approval) => Answer;
 };
 
 export type Sessions = {

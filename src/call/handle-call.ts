@@ -5,6 +5,8 @@ import { Fault } from '../domain/faults.ts';
 import { decide } from '../policy/decide.ts';
 import { narrow } from '../policy/narrow.ts';
 import type { DataPlane, Trail } from './data-plane.ts';
+import { checkHeaders } from './check-headers.ts';
+import { refusedQuestion } from './handle-questions.ts';
 import { cancelsAnother, nameCall, opensSession } from './name-call.ts';
 
 /** The life of a call. Read this first. */
@@ -20,7 +22,7 @@ async function carryOut(arrival: Arrival, plane: DataPlane, trail: Trail): Promi
     const principal = plane.callers.identify(arrival.credentials);
     trail.identified(principal);
     const session = plane.sessions.resolve(principal, arrival);
-    const call = nameCall(arrival, principal, session);
+    const call = plane.rounds.resume(nameCall(arrival, principal, session, plane.tasks));
     trail.named(call);
 
     plane.inFlight.add(call);
@@ -30,11 +32,13 @@ async function carryOut(arrival: Arrival, plane: DataPlane, trail: Trail): Promi
       trail.decided(decision, orders);
       if (decision.kind === 'deny') return { kind: 'refused', why: decision, target: call.target };
 
+      checkHeaders(call, plane);
       // Limits before the question: otherwise a flood of calls becomes a flood of prompts, and a tired person says yes.
       const charge = plane.limits.charge(orders, call, decision);
       if (charge.kind === 'exhausted') return { kind: 'refused', why: charge, target: call.target };
 
-      const consent = await plane.gate.ask(call, decision);
+      // One yes is for one call, in however many rounds it is made.
+      const consent = call.approved ?? (await plane.gate.ask(call, decision));
       if (consent.kind !== 'approved') return { kind: 'declined', why: consent, target: call.target };
 
       // A yes was given under these orders. Someone may have changed them while a person was thinking, or while the call
@@ -58,7 +62,10 @@ async function carryOut(arrival: Arrival, plane: DataPlane, trail: Trail): Promi
 
       const answer = await plane.fleet.forward(pass);
       if (answer === undefined) return { kind: 'accepted' };
-      const trimmed = narrow(plane.orders.current(), call, answer);
+      const refusal = refusedQuestion(call, answer, plane);
+      if (refusal !== undefined) return { kind: 'refused', why: refusal, target: call.target };
+      const own = plane.tasks.claim(call, answer);
+      const trimmed = plane.rounds.pause(call, narrow(plane.orders.current(), call, own), consent);
       const opened = opensSession(call) ? plane.sessions.agree(call, trimmed) : undefined;
       return {
         kind: 'answered',

@@ -1,7 +1,8 @@
 import type { Call, Outlet } from '../domain/call.ts';
 import type { Session } from '../domain/caller.ts';
 import type { Denial } from '../domain/decision.ts';
-import type { Answer } from '../domain/message.ts';
+import type { Answer, JsonObject } from '../domain/message.ts';
+import type { Orders } from '../domain/orders.ts';
 import type { Upcall } from '../domain/upstream.ts';
 import { decide } from '../policy/decide.ts';
 import { harmful } from '../policy/question.ts';
@@ -12,7 +13,7 @@ import type { DataPlane } from './data-plane.ts';
 /** The life of a message coming the other way: from a server to its callers. The same gauntlet, shorter. */
 export function handleUpcall(upcall: Upcall, plane: DataPlane): void {
   try {
-    const sessions = plane.sessions.reachedBy(upcall);
+    const sessions = audienceOf(upcall, plane);
     let delivered = false;
     for (const session of sessions) delivered = carryTo(session, upcall, plane) || delivered;
     if (!delivered) upcall.settle(nobody);
@@ -27,9 +28,11 @@ function carryTo(session: Session, upcall: Upcall, plane: DataPlane): boolean {
   const { message } = upcall;
   const orders = plane.orders.current();
   const target = { kind: 'upcall', method: message.method } as const;
+  const params = objectOf(message.params);
   const decision =
     misplaced(message) ??
-    harmful(message.method, objectOf(message.params)) ??
+    harmful(message.method, params) ??
+    hiddenResource(upcall, params, session, orders) ??
     decide(orders, { server: upcall.server, principal: session.principal, target });
   if (decision.kind === 'deny') {
     plane.audit.upcall(upcall, session, decision, orders.version, false);
@@ -42,6 +45,10 @@ function carryTo(session: Session, upcall: Upcall, plane: DataPlane): boolean {
       : noticeText(message.method, message.params);
   const clean = plane.redactor.clean(text);
   if (message.kind === 'request') plane.audit.upcall(upcall, session, decision, orders.version, true);
+  if (upcall.hold !== undefined) {
+    upcall.hold();
+    return true;
+  }
   for (const outlet of waysTo(session, upcall, plane)) if (outlet.send(clean) === 'sent') return true;
   return false;
 }
@@ -57,6 +64,24 @@ function waysTo(session: Session, upcall: Upcall, plane: DataPlane): readonly Ou
   if (upcall.callId !== undefined) return outlets(plane.inFlight.find(upcall.callId));
   if (method.endsWith('/list_changed') || method === 'notifications/resources/updated') return [standing];
   return [...outlets(plane.inFlight.newest(session)), standing];
+}
+
+function audienceOf(upcall: Upcall, plane: DataPlane): readonly Session[] {
+  if (upcall.audience.kind !== 'call') return plane.sessions.reachedBy(upcall);
+  const call = plane.inFlight.find(upcall.audience.callId);
+  return call === undefined ? [] : [call.session];
+}
+
+/** News of a resource that the caller may not read, or not any more: its name alone can tell too much. */
+function hiddenResource(
+  { message, server }: Upcall,
+  { uri }: JsonObject,
+  { principal }: Session,
+  orders: Orders,
+): Denial | undefined {
+  if (message.method !== 'notifications/resources/updated' || typeof uri !== 'string') return undefined;
+  const decision = decide(orders, { server, principal, target: { kind: 'resource', uri } });
+  return decision.kind === 'deny' ? decision : undefined;
 }
 
 /** A request that bears a notification's name would pass as one, and the client would be made to answer it. */

@@ -1,10 +1,15 @@
 import type { Arrival, Call, Target } from '../domain/call.ts';
 import type { Principal, Session } from '../domain/caller.ts';
 import { Fault } from '../domain/faults.ts';
-import { Halt } from '../domain/halt.ts';
 import type { Json, JsonObject, Message } from '../domain/message.ts';
-import { objectOf, withoutMember } from '../protocol/codec.ts';
+import { objectOf } from '../protocol/codec.ts';
+import { metaKeys, metaOf, tasksExtension } from '../protocol/era.ts';
 import { methodToServer } from '../protocol/methods.ts';
+
+/** Knows which tool a task came of. */
+export type TaskTools = {
+  readonly toolOf: (session: Session, taskId: string) => string | undefined;
+};
 
 /** Longer names than any listing of ours shows; nobody could have been told of one. */
 const nameCharsMax = 512;
@@ -14,11 +19,10 @@ const uriCharsMax = 64 * 1024;
  * Says what a message aims at. Throws `BAD_MESSAGE` when a request comes as a notification or the other way round,
  * `BAD_PARAMS` when the parameters do not name their target in the one shape that every reader understands alike.
  */
-export function nameCall(arrival: Arrival, principal: Principal, session: Session): Call {
-  const { id, at, remote, server, userAgent, outlet } = arrival;
-  const came = arrival.message;
-  const { message, params } = withoutTask(came, came.kind === 'reply' ? {} : objectOf(came.params));
-  const target = aimOf(message, params);
+export function nameCall(arrival: Arrival, principal: Principal, session: Session, tasks: TaskTools): Call {
+  const { id, at, remote, server, userAgent, outlet, message, halt, mirror } = arrival;
+  const params = message.kind === 'reply' ? {} : objectOf(message.params);
+  const target = aimOf(message, params, session, tasks);
   return {
     id,
     at,
@@ -31,7 +35,9 @@ export function nameCall(arrival: Arrival, principal: Principal, session: Sessio
     params,
     userAgent,
     outlet,
-    halt: new Halt(),
+    halt,
+    mirror,
+    resumes: undefined,
   };
 }
 
@@ -45,21 +51,10 @@ export function cancelsAnother(call: Call): boolean {
   return call.message.kind === 'notice' && call.message.method === 'notifications/cancelled';
 }
 
-/**
- * A request without its `task` member. We do not offer tasks, and whoever does not offer them must ignore it
- * (2025-11-25 basic/utilities/tasks): the child would otherwise run the call as a task whose result nobody may fetch.
- */
-function withoutTask(message: Message, params: JsonObject): { message: Message; params: JsonObject } {
-  if (message.kind !== 'request' || message.params === undefined || params['task'] === undefined)
-    return { message, params };
-  const { task: _task, ...kept } = params;
-  return { message: { ...message, params: withoutMember(message.params, 'task') }, params: kept };
-}
-
-function aimOf(message: Message, params: JsonObject): Target {
+function aimOf(message: Message, params: JsonObject, session: Session, tasks: TaskTools): Target {
   if (message.kind === 'reply') return { kind: 'protocol', method: 'reply' };
   const { method } = message;
-  const known = methodToServer(method);
+  const known = methodToServer(method, session.era);
   if (known === undefined) return { kind: 'unknown', method };
   // A child may act on `tools/call` sent as a notification, and nobody would ever learn how it ended.
   if (known.form !== message.kind)
@@ -79,6 +74,13 @@ function aimOf(message: Message, params: JsonObject): Target {
       return { kind: 'completion', of: referenceIn(params[known.aim.at]) };
     case 'listing':
       return { kind: 'listing', of: known.aim.of };
+    case 'task': {
+      if (session.era === 'modern') needsTasks(params);
+      const taskId = nameIn(params[known.aim.at]);
+      return { kind: 'task', id: taskId, tool: tasks.toolOf(session, taskId) };
+    }
+    case 'subscription':
+      return { kind: 'subscription', uris: subscribedIn(params['notifications']) };
     case 'protocol':
       return { kind: 'protocol', method };
     case 'upcall':
@@ -110,6 +112,28 @@ function referenceIn(value: Json | undefined): Extract<Target, { kind: 'completi
   if (value['type'] === 'ref/prompt') return { kind: 'prompt', name: nameIn(value['name']) };
   if (value['type'] === 'ref/resource') return { kind: 'resource', uri: uriIn(value['uri']) };
   throw new Fault('BAD_PARAMS', { detail: 'ref is neither ref/prompt nor ref/resource' });
+}
+
+/** Only who declares the extension can know what a task is (tasks extension of 2026-07-28, capability negotiation). */
+function needsTasks(params: JsonObject): void {
+  const capabilities = metaOf(params)[metaKeys.capabilities];
+  const extensions = isObject(capabilities) ? capabilities['extensions'] : undefined;
+  if (isObject(extensions) && Object.hasOwn(extensions, tasksExtension)) return;
+  throw new Fault('LACKS_CAPABILITY', {
+    detail: tasksExtension,
+    data: { requiredCapabilities: { extensions: { [tasksExtension]: {} } } },
+  });
+}
+
+const subscribedMax = 1000;
+
+function subscribedIn(filter: Json | undefined): readonly string[] {
+  if (!isObject(filter)) throw new Fault('BAD_PARAMS', { detail: 'notifications is not an object' });
+  const uris = filter['resourceSubscriptions'];
+  if (uris === undefined) return [];
+  if (!Array.isArray(uris) || uris.length > subscribedMax)
+    throw new Fault('BAD_PARAMS', { detail: `resourceSubscriptions is no list of up to ${subscribedMax}` });
+  return uris.map(uriIn);
 }
 
 function isObject(value: Json | undefined): value is JsonObject {

@@ -4,9 +4,11 @@ import type { Arrival, Call, Outlet } from '../domain/call.ts';
 import type { Clock } from '../domain/clock.ts';
 import { Fault } from '../domain/faults.ts';
 import type { Answer, JsonObject } from '../domain/message.ts';
-import type { RedactedJson } from '../domain/redacted.ts';
 import type { Upcall } from '../domain/upstream.ts';
 import { objectOf } from '../protocol/codec.ts';
+import { metaKeys, metaOf } from '../protocol/era.ts';
+import { LiveSession } from './live-session.ts';
+import { Replay, type ReplayBounds } from './replay.ts';
 
 export type SessionBounds = {
   readonly sessionsMax: number;
@@ -22,14 +24,19 @@ export type SessionParts = {
   readonly onEnd: (session: Session) => void;
 };
 
-/** Messages kept for a session that has no standing stream at the moment. */
-const backlogMax = 64;
+/** What readers of a session's streams may come back for. */
+const replayBounds: ReplayBounds = {
+  eventsMax: 1000,
+  bytesMax: 8 * 1024 * 1024,
+  allBytesMax: 64 * 1024 * 1024,
+};
 
 /** The callers' standing conversations. */
 export class SessionStore {
   readonly #parts: SessionParts;
   readonly #byId = new Map<string, LiveSession>();
   readonly #countOf = new Map<string, number>();
+  readonly #replay = new Replay(replayBounds);
 
   constructor(parts: SessionParts) {
     this.#parts = parts;
@@ -46,25 +53,37 @@ export class SessionStore {
    */
   resolve = (principal: Principal, arrival: Arrival): Session => {
     const { message } = arrival;
+    if (arrival.era === 'modern') return ofOneRequest(principal, arrival);
     if (message.kind === 'request' && message.method === 'initialize') {
-      this.#refuseWhenFull(principal);
+      const opened = this.peek(principal, arrival.server, arrival.sessionId);
+      if (opened !== undefined && opened.agreed === undefined) return opened;
       // Never the id that a client brought along: it could have planted it for somebody else (fixation).
-      return new LiveSession(
-        randomBytes(24).toString('base64url'),
-        principal,
-        arrival.server,
-        this.#parts.clock.steadyMs(),
-      );
+      return this.#make(principal, arrival.server);
     }
     return this.find(principal, arrival.server, arrival.sessionId);
   };
 
+  /**
+   * A session that stands before `initialize`, for a client that must be told first where to send that (2024-11-05
+   * basic/transports, HTTP with SSE). Its id is for the door alone. Throws `TOO_MANY`.
+   */
+  open(principal: Principal, server: string): LiveSession {
+    const session = this.#make(principal, server);
+    this.#seat(session);
+    return session;
+  }
+
+  /** The session under an id, or undefined where `find` would throw. */
+  peek(principal: Principal, server: string, sessionId: string | undefined): LiveSession | undefined {
+    const session = sessionId === undefined ? undefined : this.#byId.get(sessionId);
+    if (session === undefined || session.principal.name !== principal.name) return undefined;
+    return session.server === server ? session : undefined;
+  }
+
   find(principal: Principal, server: string, sessionId: string | undefined): LiveSession {
     if (sessionId === undefined) throw new Fault('NO_SESSION');
-    const session = this.#byId.get(sessionId);
-    if (session === undefined || session.principal.name !== principal.name || session.server !== server) {
-      throw new Fault('UNKNOWN_SESSION');
-    }
+    const session = this.peek(principal, server, sessionId);
+    if (session === undefined) throw new Fault('UNKNOWN_SESSION');
     session.usedAt = this.#parts.clock.steadyMs();
     return session;
   }
@@ -74,21 +93,24 @@ export class SessionStore {
     const session = call.session;
     if (!(session instanceof LiveSession)) throw new Fault('BUG', { detail: 'a session from elsewhere' });
     try {
-      this.#refuseWhenFull(call.principal);
-      session.agreed = agreedOn(objectOf(answer.text), call.params);
+      const agreed = agreedOn(objectOf(answer.text), call.params);
+      // It ended while the server thought about it; counted again, it would stand without anybody who knows of it.
+      if (session.closed) throw new Fault('UNKNOWN_SESSION');
+      this.#seat(session);
+      session.agreed = agreed;
     } catch (reason) {
-      this.#parts.onEnd(session);
+      if (this.#byId.has(session.id)) this.end(session);
+      else this.#parts.onEnd(session);
       throw reason;
     }
-    this.#byId.set(session.id, session);
-    this.#countOf.set(session.principal.name, (this.#countOf.get(session.principal.name) ?? 0) + 1);
     return session;
   };
 
   reachedBy = (upcall: Upcall): readonly Session[] => {
     const { audience, server } = upcall;
     if (audience.kind === 'everyone')
-      return [...this.#byId.values()].filter((session) => session.server === server);
+      return [...this.#byId.values()].filter((it) => it.server === server && it.agreed !== undefined);
+    if (audience.kind === 'call') return [];
     const session = this.#byId.get(audience.sessionId);
     return session === undefined ? [] : [session];
   };
@@ -126,6 +148,21 @@ export class SessionStore {
     });
   }
 
+  #make(principal: Principal, server: string): LiveSession {
+    this.#refuseWhenFull(principal);
+    const id = randomBytes(24).toString('base64url');
+    return new LiveSession(id, principal, server, this.#parts.clock.steadyMs(), this.#replay);
+  }
+
+  /** Counts a session and makes it one that is found. Throws `TOO_MANY`. */
+  #seat(session: LiveSession): void {
+    if (this.#byId.has(session.id)) return;
+    this.#refuseWhenFull(session.principal);
+    const { name } = session.principal;
+    this.#byId.set(session.id, session);
+    this.#countOf.set(name, (this.#countOf.get(name) ?? 0) + 1);
+  }
+
   #refuseWhenFull(principal: Principal): void {
     const { sessionsMax, perCallerMax } = this.#parts.bounds;
     if (this.#byId.size >= sessionsMax || (this.#countOf.get(principal.name) ?? 0) >= perCallerMax) {
@@ -137,54 +174,31 @@ export class SessionStore {
   }
 }
 
-/** What a standing stream looks like from here. */
-export type Stream = Outlet & { readonly close: () => void };
+/** Everything a session would know stands in the request itself (2026-07-28 basic/index, `_meta`). */
+function ofOneRequest(principal: Principal, { id, server, message }: Arrival): Session {
+  const meta = message.kind === 'reply' ? {} : metaOf(objectOf(message.params));
+  const version = meta[metaKeys.version];
+  return {
+    id,
+    principal,
+    server,
+    era: 'modern',
+    agreed: {
+      protocolVersion: typeof version === 'string' ? version : '',
+      client: clientIn(meta[metaKeys.client]),
+      clientCapabilities: namesIn(meta[metaKeys.capabilities]),
+    },
+  };
+}
 
-class LiveSession implements Session {
-  readonly id: string;
-  readonly principal: Principal;
-  readonly server: string;
-  agreed: Agreed | undefined = undefined;
-  usedAt: number;
-  #stream: Stream | undefined;
-  #backlog: RedactedJson[] = [];
+function clientIn(info: unknown): Agreed['client'] {
+  return { name: textOf(info, 'name'), version: textOf(info, 'version') };
+}
 
-  constructor(id: string, principal: Principal, server: string, now: number) {
-    this.id = id;
-    this.principal = principal;
-    this.server = server;
-    this.usedAt = now;
-  }
-
-  get streaming(): boolean {
-    return this.#stream !== undefined;
-  }
-
-  /** Opens the standing stream. Throws `SESSION_BUSY` when there is one: taking it over would hide messages from its reader. */
-  attach(stream: Stream): void {
-    if (this.#stream !== undefined) throw new Fault('SESSION_BUSY');
-    this.#stream = stream;
-    const waiting = this.#backlog;
-    this.#backlog = [];
-    for (const text of waiting) stream.send(text);
-  }
-
-  detach(stream: Stream): void {
-    if (this.#stream === stream) this.#stream = undefined;
-  }
-
-  deliver(text: RedactedJson): 'sent' | 'gone' {
-    if (this.#stream !== undefined) return this.#stream.send(text);
-    if (this.#backlog.length >= backlogMax) return 'gone';
-    this.#backlog.push(text);
-    return 'sent';
-  }
-
-  close(): void {
-    this.#stream?.close();
-    this.#stream = undefined;
-    this.#backlog = [];
-  }
+function namesIn(capabilities: unknown): readonly string[] {
+  return typeof capabilities === 'object' && capabilities !== null
+    ? Object.keys(capabilities).slice(0, 32)
+    : [];
 }
 
 function agreedOn(result: JsonObject, params: JsonObject): Agreed {
@@ -195,9 +209,8 @@ function agreedOn(result: JsonObject, params: JsonObject): Agreed {
   const { clientInfo, capabilities } = params;
   return {
     protocolVersion,
-    client: { name: textOf(clientInfo, 'name'), version: textOf(clientInfo, 'version') },
-    clientCapabilities:
-      typeof capabilities === 'object' && capabilities !== null ? Object.keys(capabilities).slice(0, 32) : [],
+    client: clientIn(clientInfo),
+    clientCapabilities: namesIn(capabilities),
   };
 }
 

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { addAudit } from './audit.ts';
 import { addCheck } from './check.ts';
+import { addConnect } from './connect.ts';
 import { addCtl } from './ctl.ts';
 import { exits } from './exit.ts';
 import { examples } from './help.ts';
@@ -69,6 +70,7 @@ function build(io: Io, finish: Finish): Command {
     });
 
   addCheck(program, io, finish);
+  addConnect(program, io);
   addCtl(program, io, finish);
   addKey(program, io, finish);
   addSecret(program, io, finish);

@@ -66,11 +66,27 @@ type StatusAnswer = {
 function status(it: StatusAnswer): string {
   const counts = `sessions ${it.sessions}, calls in flight ${it.callsInFlight}, waiting for a yes ${it.waitingApprovals}`;
   const servers = it.servers.map(
-    ({ name, state, switchedOff, offers, children, restarts, inFlight, waiting, pingMs }) => [
+    ({
+      name,
+      state,
+      switchedOff,
+      sharing,
+      offers,
+      children,
+      spares,
+      idle,
+      restarts,
+      inFlight,
+      waiting,
+      pingMs,
+    }) => [
       name,
       switchedOff ? `${state}, switched off` : state,
+      sharing,
       offers === null ? '-' : String(offers.tools),
       String(children),
+      String(spares),
+      String(idle),
       String(restarts),
       String(inFlight),
       String(waiting),
@@ -82,10 +98,24 @@ function status(it: StatusAnswer): string {
     ...it.because.map((why) => `  ${printable(why)}`),
     `policy ${text(it.ordersVersion)}, ${counts}`,
     '',
-    table(['SERVER', 'STATE', 'TOOLS', 'CHILDREN', 'RESTARTS', 'IN FLIGHT', 'WAITING', 'PING'], servers),
+    table(serverColumns, servers),
     ...switches(it.switches),
   ].join('\n');
 }
+
+const serverColumns = [
+  'SERVER',
+  'STATE',
+  'SHARING',
+  'TOOLS',
+  'CHILDREN',
+  'SPARE',
+  'IDLE',
+  'RESTARTS',
+  'IN FLIGHT',
+  'WAITING',
+  'PING',
+];
 
 function switches({ lockdown, servers, tools, callers }: SwitchesReport): string[] {
   const rows = [

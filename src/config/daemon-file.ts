@@ -49,6 +49,7 @@ export function daemonFile(
       port: listen.port,
       allowedHosts: listen.allowed_hosts,
       allowedOrigins: listen.allowed_origins,
+      httpSse: listen.http_sse,
     },
     callersWithoutKey: callers.without_key,
     requests: {
@@ -57,13 +58,31 @@ export function daemonFile(
       readWithinMs: requests.read_within,
       headersWithinMs: requests.headers_within,
     },
-    sessions: { max: sessions.max, perCallerMax: sessions.per_caller_max, idleMs: sessions.idle },
+    sessions: {
+      max: sessions.max,
+      perCallerMax: sessions.per_caller_max,
+      idleMs: sessions.idle,
+      pollAfterMs: sessions.poll_after,
+    },
     perCaller: written.limits.per_caller,
     log: { level: written.log.level, fileBytesMax: written.log.file_max, filesMax: written.log.files_max },
     drainWithinMs: written.stop.drain_within,
     questionsMax: written.confirm.questions_max,
     stateDir: stateDirOf(written.state.dir, place, complaints),
+    profiles: profilesOf(written.profiles, complaints),
   };
+}
+
+/** A profile's name stands in a URL. */
+function profilesOf(
+  written: Readonly<Record<string, readonly string[]>>,
+  complaints: Complaints,
+): DaemonFile['profiles'] {
+  const profiles = Object.entries(written);
+  for (const [name] of profiles)
+    if (!/^[a-z0-9-]{1,32}$/.test(name))
+      complaints.about(['profiles', name], `bad profile name ${quote(name)}`, '1 to 32 of a-z, 0-9 and -');
+  return profiles;
 }
 
 function stateDirOf(

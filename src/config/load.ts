@@ -73,6 +73,7 @@ export function loadPolicies(dir: string, env: Environment, execPath: string = p
       expected: `at most ${String(rulesMax)}`,
     });
   }
+  if (daemon !== undefined) all.push(...strangers(daemon, servers, places));
   if (daemon === undefined || all.some(({ severity }) => severity === 'error')) {
     return { ok: false, complaints: all.filter(({ severity }) => severity === 'error') };
   }
@@ -91,6 +92,26 @@ export function loadPolicies(dir: string, env: Environment, execPath: string = p
       return { severity: 'error', file, line, column, what: about, expected: '' };
     },
   };
+}
+
+/** Servers that a profile names and that are not there: most likely a typing error, and the profile would show less than it should. */
+function strangers(
+  { file, profiles }: DaemonFile,
+  servers: readonly ServerFile[],
+  places: ReadonlyMap<string, Places>,
+): Complaint[] {
+  const known = new Set(servers.map(({ spec }) => spec.name));
+  return profiles.flatMap(([profile, names]) =>
+    names
+      .filter((name) => !known.has(name))
+      .map((name) => ({
+        severity: 'warning',
+        file,
+        ...(places.get(file) ?? new Places()).valueOf(['profiles', profile]),
+        what: `profile ${quote(profile)} names ${quote(name)}, and there is no such server`,
+        expected: `a file servers/${name}.toml`,
+      })),
+  );
 }
 
 /** The rules of a file in their places, with something harmless where one cannot be read. */

@@ -13,6 +13,8 @@ export type DaemonFile = {
     readonly allowedHosts: readonly string[];
     /** Origins whose pages may call; none by default. */
     readonly allowedOrigins: readonly string[];
+    /** Whether the HTTP+SSE transport of 2024-11-05 is served beside the newer one. */
+    readonly httpSse: boolean;
   };
   /** `allowed` only on loopback, and only when the owner wrote the whole sentence. */
   readonly callersWithoutKey: 'refused' | 'allowed';
@@ -22,7 +24,13 @@ export type DaemonFile = {
     readonly readWithinMs: number;
     readonly headersWithinMs: number;
   };
-  readonly sessions: { readonly max: number; readonly perCallerMax: number; readonly idleMs: number };
+  readonly sessions: {
+    readonly max: number;
+    readonly perCallerMax: number;
+    readonly idleMs: number;
+    /** Connections on which a call's events are read are let go after this long; undefined: never. */
+    readonly pollAfterMs: number | undefined;
+  };
   /** Per caller, across all servers. */
   readonly perCaller: Rate | undefined;
   readonly log: { readonly level: LogLevel; readonly fileBytesMax: number; readonly filesMax: number };
@@ -31,6 +39,8 @@ export type DaemonFile = {
   readonly questionsMax: number;
   /** Absolute. */
   readonly stateDir: string;
+  /** Name → servers: what `/mcp?profile=NAME` shows. Pairs, because the names come from outside. */
+  readonly profiles: readonly (readonly [name: string, servers: readonly string[]])[];
 };
 
 export type LogLevel = (typeof logLevels)[number];
@@ -46,6 +56,9 @@ const allowedHost = text(
 );
 const origin = text('an origin such as "https://chat.example"; no path, no *', (written) =>
   URL.canParse(written) && new URL(written).origin === written ? written : undefined,
+);
+const serverName = text('the name of a server', (written) =>
+  /^[a-z0-9-]{1,32}$/.test(written) ? written : undefined,
 );
 const withoutKey = z.unknown().transform((written, refused): 'allowed' | 'refused' => {
   if (written === anyoneMayCall) return 'allowed';
@@ -65,6 +78,7 @@ export const daemonShape = table({
     port: count(1, 65_535).default(8377),
     allowed_hosts: list(allowedHost, 'a list of hosts', 64).default([]),
     allowed_origins: list(origin, 'a list of origins', 64).default([]),
+    http_sse: z.boolean('true or false').default(false),
   }).prefault({}),
   callers: table({ without_key: withoutKey.prefault(false) }).prefault({}),
   requests: table({
@@ -77,6 +91,7 @@ export const daemonShape = table({
     max: count(1, 100_000).default(4096),
     per_caller_max: count(1, 100_000).default(1024),
     idle: duration('1s', '30d').prefault('30m'),
+    poll_after: duration('1s', '1h').optional(),
   }).prefault({}),
   limits: table({ per_caller: rate.optional() }).prefault({}),
   log: table({
@@ -87,6 +102,9 @@ export const daemonShape = table({
   stop: table({ drain_within: duration('0ms', '10m').prefault('10s') }).prefault({}),
   confirm: table({ questions_max: count(1, 10_000).default(64) }).prefault({}),
   state: table({ dir: words('a folder', 4096).optional() }).prefault({}),
+  profiles: z
+    .record(z.string(), list(serverName, 'a list of servers', 64), 'a table of lists of servers')
+    .default({}),
 });
 
 const pattern = words('an exact name or a pattern with *', 512);
@@ -105,6 +123,7 @@ export const ruleShape = table(
     resources: patterns('resource URIs').optional(),
     prompts: patterns('prompts').optional(),
     upcalls: patterns('methods').optional(),
+    methods: patterns('methods').optional(),
     record: list(
       text('a path into the arguments such as "path" or "issue.number"', (written) =>
         written.length <= 256 && /^[^.\s]+(?:\.[^.\s]+)*$/.test(written) ? written : undefined,
@@ -131,8 +150,19 @@ export const serverShape = table({
   ).default([]),
   cwd: words('a folder', 4096).default('.'),
   sharing: z
-    .enum(['session', 'all'], '"session" (a child for each client session) or "all" (one for everybody)')
+    .enum(
+      ['session', 'principal', 'all'],
+      '"session" (a child for each client session), "principal" (one for each caller) or "all" (one for everybody)',
+    )
     .default('session'),
+  protocol: z
+    .enum(
+      ['auto', 'legacy', 'modern'],
+      '"auto" (found out by asking), "legacy" (2024-11-05 to 2025-11-25) or "modern" (2026-07-28)',
+    )
+    .default('auto'),
+  idle: duration('1s', '30d').prefault('10m'),
+  spare: count(0, 64).default(0),
   concurrency: count(1, 4096).optional(),
   waiting_max: count(0, 100_000).default(256),
   answer_within: duration('10ms', '1d').prefault('60s'),

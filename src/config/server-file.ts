@@ -39,6 +39,9 @@ export function serverFile(written: WrittenServer, place: ServerPlace, complaint
       },
       secrets: variables('secrets', written.secrets, taken, complaints, (value) => reference(value, folder)),
       sharing,
+      protocol: written.protocol,
+      idleMs: written.idle,
+      spare: written.spare,
       concurrency: written.concurrency ?? (sharing === 'all' ? 64 : 32),
       waitingMax: written.waiting_max,
       answerWithinMs: written.answer_within,
@@ -149,7 +152,7 @@ function reference(value: string, folder: string): string | undefined {
   return read.kind === 'keychain' ? value : `file:${resolve(folder, read.path)}`;
 }
 
-const targets = ['tools', 'resources', 'prompts', 'upcalls'] as const;
+const targets = ['tools', 'resources', 'prompts', 'upcalls', 'methods'] as const;
 const answerWithinDefaultMs = 55_000;
 
 /** Without a rule the answer to everything is no: safe, and hardly what somebody meant who wrote the file. */
@@ -217,6 +220,7 @@ function rulesOf(written: readonly WrittenRule[], complaints: Complaints): reado
       resources: rule.resources ?? [],
       prompts: rule.prompts ?? [],
       upcalls: rule.upcalls ?? [],
+      methods: rule.methods ?? [],
       record: rule.record ?? [],
       rate: rule.rate,
       answerWithinMs,

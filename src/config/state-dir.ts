@@ -18,6 +18,8 @@ export type StateDir = {
   readonly logDir: string;
   readonly controlDir: string;
   readonly controlSocket: string;
+  /** Where the front listens for `mcpd connect`. Shorter than the control socket's path, whose length is checked. */
+  readonly frontSocket: string;
 };
 
 /** The kernel's limit for the path of a Unix socket, less the closing NUL: 104 on macOS, 108 on Linux. */
@@ -60,6 +62,7 @@ export function openStateDir(dir: string): StateDir {
     logDir: inside('log'),
     controlDir: inside('control'),
     controlSocket: join(inside('control'), 'mcpd.sock'),
+    frontSocket: inside('front.sock'),
   };
   if (Buffer.byteLength(state.controlSocket) > socketPathBytesMax) {
     throw invalid(

@@ -1,4 +1,6 @@
 import type { Credentials, Principal, Session } from './caller.ts';
+import type { Approval } from './decision.ts';
+import type { Era } from './era.ts';
 import type { Halt } from './halt.ts';
 import type { JsonObject, Message } from './message.ts';
 import type { RedactedJson } from './redacted.ts';
@@ -17,6 +19,14 @@ export type Arrival = {
   readonly sessionId: string | undefined;
   readonly userAgent: string | undefined;
   readonly message: Message;
+  readonly era: Era;
+  /**
+   * The `Mcp-Param-*` headers, by their names in lower case without that prefix; undefined where nothing between the client
+   * and us reads headers, so that none are needed.
+   */
+  readonly mirror: ReadonlyMap<string, string> | undefined;
+  /** Stops what comes of this message. */
+  readonly halt: Halt;
   /** Where messages that belong to this call (progress, questions, log lines) reach the caller. */
   readonly outlet: Outlet;
 };
@@ -37,6 +47,10 @@ export type Target =
         | { readonly kind: 'resource'; readonly uri: string };
     }
   | { readonly kind: 'listing'; readonly of: Listing }
+  /** What became of a call that runs on by itself: asked about, fed or stopped. `tool`: what was called. */
+  | { readonly kind: 'task'; readonly id: string; readonly tool: string | undefined }
+  /** A stream of changes: of the listings, and of these resources. */
+  | { readonly kind: 'subscription'; readonly uris: readonly string[] }
   /** The conversation itself: initialize, ping, log level, known notifications, replies to a server's question. */
   | { readonly kind: 'protocol'; readonly method: string }
   /** A request or notification the other way: from the server to the caller. */
@@ -45,7 +59,7 @@ export type Target =
   | { readonly kind: 'unknown'; readonly method: string };
 
 /** The `result` member that holds the entries of a listing. */
-export type Listing = 'tools' | 'resources' | 'resourceTemplates' | 'prompts';
+export type Listing = 'tools' | 'resources' | 'resourceTemplates' | 'prompts' | 'tasks';
 
 /** Who, to which server, aimed at what. */
 export type Call = {
@@ -62,4 +76,9 @@ export type Call = {
   readonly userAgent: string | undefined;
   readonly outlet: Outlet;
   readonly halt: Halt;
+  readonly mirror: ReadonlyMap<string, string> | undefined;
+  /** The call that this one goes on with, where it answers questions of that one's (2026-07-28, multi round-trip requests). */
+  readonly resumes: string | undefined;
+  /** The yes that was given in an earlier round of this very call, not yet used for another one. */
+  readonly approved?: Approval;
 };

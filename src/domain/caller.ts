@@ -1,3 +1,5 @@
+import type { Era } from './era.ts';
+
 /** Who is calling: the name of a verified credential, never anything a message says about itself. */
 export type Principal = { readonly name: string };
 
@@ -42,11 +44,15 @@ export class SignedIn {
 /** What a client says about itself in `initialize`. Recorded, never trusted. */
 export type ClientIdentity = { readonly name: string; readonly version: string };
 
-/** A caller's standing conversation with one server. Its id is ours, random, and worth nothing without the credential. */
+/**
+ * A caller's conversation with one server: in the legacy era a standing one, whose id is ours, random, and worth nothing
+ * without the credential; in the modern era one request, which brings along what a session would know.
+ */
 export type Session = {
   readonly id: string;
   readonly principal: Principal;
   readonly server: string;
+  readonly era: Era;
   /** Known once the server has answered `initialize`. */
   readonly agreed: Agreed | undefined;
 };

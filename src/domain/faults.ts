@@ -1,3 +1,5 @@
+import type { JsonObject } from './message.ts';
+
 /** Whose move it is. */
 export type Side = 'caller' | 'policy' | 'upstream' | 'mcpd';
 
@@ -18,9 +20,25 @@ export const faults = {
   UNAUTHENTICATED: { side: 'caller', says: 'Sign in first: send a key in the Authorization header.' },
   UNKNOWN_SESSION: { side: 'caller', says: 'There is no such session. Initialize again.' },
   NO_SESSION: { side: 'caller', says: 'The Mcp-Session-Id header is missing.' },
+  UNKNOWN_EVENT: { side: 'caller', says: 'The stream cannot be resumed after this Last-Event-ID.' },
   SESSION_BUSY: { side: 'caller', says: 'This session already has an open stream.' },
   TOO_MANY: { side: 'caller', says: 'Too many at once. Come back later.' },
   UNSUPPORTED_VERSION: { side: 'caller', says: 'This protocol version is not supported.' },
+  UNSUPPORTED_REVISION: { side: 'caller', says: 'Unsupported protocol version' },
+  MISSING_META: {
+    side: 'caller',
+    says: 'The request lacks protocolVersion or clientCapabilities in its _meta.',
+  },
+  HEADER_MISMATCH: { side: 'caller', says: 'A header is missing or does not say what the message says.' },
+  LACKS_CAPABILITY: { side: 'caller', says: 'The client did not declare the capability that this needs.' },
+  STALE_STATE: {
+    side: 'caller',
+    says: 'This requestState is not valid here, or not any more. Make the call again without it.',
+  },
+  CANNOT_CROSS: {
+    side: 'upstream',
+    says: 'The server behind this address speaks an older protocol, which has nothing like this.',
+  },
   UNKNOWN_METHOD: { side: 'caller', says: 'Method not found' },
   ORDERS_CHANGED: { side: 'policy', says: 'The policy changed while this call waited. Call again.' },
   CANCELLED: { side: 'caller', says: 'The call was cancelled.' },
@@ -49,13 +67,19 @@ export class Fault extends Error {
   readonly detail: string | undefined;
   /** For the operator: what to type, in which file, on which line. */
   readonly hint: string | undefined;
+  /** For the caller, beside `says`. */
+  readonly data: JsonObject | undefined;
 
-  constructor(code: FaultCode, more: { detail?: string; hint?: string; cause?: unknown } = {}) {
+  constructor(
+    code: FaultCode,
+    more: { detail?: string; hint?: string; data?: JsonObject; cause?: unknown } = {},
+  ) {
     super(more.detail ?? faults[code].says, more.cause === undefined ? undefined : { cause: more.cause });
     this.name = 'Fault';
     this.code = code;
     this.detail = more.detail;
     this.hint = more.hint;
+    this.data = more.data;
   }
 
   get side(): Side {

@@ -1,5 +1,10 @@
 export type HaltReason =
-  'cancelled by the caller' | 'switched off by the operator' | 'session ended' | 'daemon stopping';
+  | 'cancelled by the caller'
+  | 'the caller went away'
+  | 'switched off by the operator'
+  | 'session ended'
+  | 'took too long'
+  | 'daemon stopping';
 
 /**
  * One call's stop signal. A call waits in one place at a time (for a yes, in a line, or for an answer), so one listener

@@ -31,4 +31,10 @@ export type Message = Request | Notice | Reply;
 
 /** How a request ended, as JSON text: the `result` value, or the `error` object with `code` and `message`. */
 export type Answer =
-  { readonly kind: 'result'; readonly text: JsonText } | { readonly kind: 'error'; readonly text: JsonText };
+  | {
+      readonly kind: 'result';
+      readonly text: JsonText;
+      /** Set when the server waits for answers of the caller: what the next round asks for it by. */
+      readonly held?: string | undefined;
+    }
+  | { readonly kind: 'error'; readonly text: JsonText };

@@ -1,4 +1,5 @@
 import type { Rate } from './decision.ts';
+import type { Era } from './era.ts';
 
 /** One policy rule as its owner wrote it, patterns not yet compiled. Names match the keys in the TOML. */
 export type RuleText = {
@@ -11,6 +12,8 @@ export type RuleText = {
   readonly prompts: readonly string[];
   /** Server-to-caller requests and notifications, by method: `sampling/createMessage`, `roots/list`, … */
   readonly upcalls: readonly string[];
+  /** What MCP does not know and a client may say all the same, by method: an extension of the server's. */
+  readonly methods: readonly string[];
   /** Dotted paths into the arguments whose values the audit records, for example `path` or `issue.number`. */
   readonly record: readonly string[];
   /** Per caller and target, in addition to the server's limits. */
@@ -30,7 +33,13 @@ export type ServerSpec = {
   readonly env: Readonly<Record<string, string>>;
   /** Variable → reference such as `keychain:github-token`. Values exist only inside the child's environment. */
   readonly secrets: Readonly<Record<string, string>>;
-  readonly sharing: 'session' | 'all';
+  readonly sharing: 'session' | 'principal' | 'all';
+  /** Which era its children speak; `auto`: found out by asking. */
+  readonly protocol: 'auto' | Era;
+  /** A shared child that nobody has used for so long is stopped, and started again when it is needed. */
+  readonly idleMs: number;
+  /** Children kept ready for the next session. */
+  readonly spare: number;
   /** Calls in flight in one child; the rest wait in a bounded line. */
   readonly concurrency: number;
   /** Calls that may wait in that line. */
@@ -79,6 +88,7 @@ export type Rule = {
   readonly resources: readonly Pattern[];
   readonly prompts: readonly Pattern[];
   readonly upcalls: readonly Pattern[];
+  readonly methods: readonly Pattern[];
 };
 
 export type ServerOrders = {

@@ -14,7 +14,12 @@ export type Catalog = {
   readonly resources: readonly string[];
   readonly resourceTemplates: readonly string[];
   readonly prompts: readonly string[];
+  /** Tool name → the arguments that a client repeats in `Mcp-Param-*` headers, where there are any. */
+  readonly mirrored: ReadonlyMap<string, readonly MirroredArgument[]>;
 };
+
+/** One argument of a tool that is repeated in a header: its name in lower case without `mcp-param-`, and where it stands. */
+export type MirroredArgument = { readonly header: string; readonly path: readonly string[] };
 
 /** What an operator sees of one server. Plain data, no secrets. */
 export type UpstreamStatus = {
@@ -22,9 +27,14 @@ export type UpstreamStatus = {
   readonly state: UpstreamState;
   /** Why, in a sentence, where the state needs one. */
   readonly because: string | undefined;
-  readonly sharing: 'session' | 'all';
+  readonly sharing: 'session' | 'principal' | 'all';
   readonly pid: number | undefined;
+  /** Processes, those that wait for a session and those on their way out included. */
   readonly children: number;
+  /** Of these, the ones that wait for the next session. */
+  readonly spares: number;
+  /** Callers whose child was stopped because nobody used it, and comes back with their next message. */
+  readonly idle: number;
   readonly restarts: number;
   /** Round trip of the last health ping, or undefined when there was none. */
   readonly pingMs: number | undefined;
@@ -39,11 +49,19 @@ export type UpstreamStatus = {
 export type Upcall = {
   readonly server: string;
   /** Whose child said it: one session's, or the one all share. */
-  readonly audience: { readonly kind: 'session'; readonly sessionId: string } | { readonly kind: 'everyone' };
+  readonly audience:
+    | { readonly kind: 'session'; readonly sessionId: string }
+    | { readonly kind: 'call'; readonly callId: string }
+    | { readonly kind: 'everyone' };
   /** For a request, `id` is already ours (`s-1`); the child's own id never leaves. */
   readonly message: Request | Notice;
   /** The call it belongs to, where a progress token said so. */
   readonly callId: string | undefined;
+  /**
+   * For a request: set when it is put to the caller in the answer to its call, rather than in a message of its own
+   * (2026-07-28, multi round-trip requests). Called when the policy has agreed.
+   */
+  readonly hold?: (() => void) | undefined;
   /** For a request: answers the child without asking anyone. Does nothing once the question was answered. */
   readonly settle: (answer: Answer) => void;
 };

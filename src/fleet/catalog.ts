@@ -1,8 +1,10 @@
 import { hash } from 'node:crypto';
 import { Fault } from '../domain/faults.ts';
 import type { Json, JsonText } from '../domain/message.ts';
-import type { Catalog } from '../domain/upstream.ts';
+import type { Catalog, MirroredArgument } from '../domain/upstream.ts';
 import { elements, member, object, objectOf, valueOf } from '../protocol/codec.ts';
+import { metaKeys, metaOf } from '../protocol/era.ts';
+import { mirroredArguments } from '../protocol/mirror.ts';
 import type { Connection } from './connection.ts';
 
 const pagesMax = 100;
@@ -16,21 +18,25 @@ const nameCharsMax = 1024;
 export async function readCatalog(
   connection: Connection,
   greeting: JsonText,
+  /** The `_meta` of each request, where the child speaks the modern era. */
+  meta: JsonText | undefined,
   withinMs: number,
   failed: (method: string, why: string) => void,
 ): Promise<Catalog> {
   const list = async (capability: string, method: string, key: string): Promise<readonly JsonText[]> => {
     if (member(greeting, ['capabilities', capability]) === undefined) return [];
     try {
-      return await allPages(connection, method, key, withinMs);
+      return await allPages(connection, method, key, meta, withinMs);
     } catch (reason) {
       failed(method, Fault.from(reason).message);
       return [];
     }
   };
+  const tools = await list('tools', 'tools/list', 'tools');
   return {
     ...whoItIs(greeting),
-    tools: fingerprints(await list('tools', 'tools/list', 'tools')),
+    tools: fingerprints(tools),
+    mirrored: mirrored(tools),
     resources: named(await list('resources', 'resources/list', 'resources'), 'uri'),
     resourceTemplates: named(
       await list('resources', 'resources/templates/list', 'resourceTemplates'),
@@ -41,7 +47,11 @@ export async function readCatalog(
 }
 
 function whoItIs(greeting: JsonText): { serverName: string; serverVersion: string; protocolVersion: string } {
-  const { serverInfo, protocolVersion } = objectOf(greeting);
+  const { protocolVersion: agreed, ...greeted } = objectOf(greeting);
+  // A modern server names itself in `_meta`, and a list of revisions instead of one.
+  const serverInfo = greeted['serverInfo'] ?? metaOf(greeted)[metaKeys.server];
+  const spoken = greeted['supportedVersions'];
+  const protocolVersion = agreed ?? (Array.isArray(spoken) ? spoken.at(-1) : undefined);
   const info =
     typeof serverInfo === 'object' && serverInfo !== null && !Array.isArray(serverInfo) ? serverInfo : {};
   return {
@@ -59,10 +69,12 @@ async function allPages(
   connection: Connection,
   method: string,
   key: string,
+  meta: JsonText | undefined,
   withinMs: number,
 ): Promise<readonly JsonText[]> {
   const entries: JsonText[] = [];
-  let params: JsonText | undefined;
+  const always: [string, JsonText][] = meta === undefined ? [] : [['_meta', meta]];
+  let params = meta === undefined ? undefined : object(always);
   for (let page = 0; page < pagesMax && entries.length < entriesMax; page++) {
     const answer = await connection.own(method, params, withinMs);
     // Some servers announce resources and know no templates.
@@ -75,7 +87,7 @@ async function allPages(
     const cursor = member(answer.text, ['nextCursor']);
     // The empty string is a cursor like any other; null is none.
     if (cursor?.startsWith('"') !== true) return entries;
-    params = object([['cursor', cursor]]);
+    params = object([['cursor', cursor], ...always]);
   }
   return entries;
 }
@@ -88,6 +100,18 @@ function fingerprints(definitions: readonly JsonText[]): ReadonlyMap<string, str
     if (name === undefined) continue;
     // Two tools of one name: neither definition may hide behind the other.
     found.set(name, hash('sha256', (found.get(name) ?? '') + definition).slice(0, 16));
+  }
+  return found;
+}
+
+function mirrored(definitions: readonly JsonText[]): Catalog['mirrored'] {
+  const found = new Map<string, readonly MirroredArgument[]>();
+  for (const definition of definitions) {
+    if (!definition.includes('"x-mcp-header":')) continue;
+    const name = nameIn(definition, 'name');
+    const schema = member(definition, ['inputSchema']);
+    const declared = schema === undefined ? [] : mirroredArguments(valueOf(schema));
+    if (name !== undefined && declared.length > 0) found.set(name, declared);
   }
   return found;
 }

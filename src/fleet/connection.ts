@@ -15,12 +15,17 @@ import {
   valueOf,
   withMember,
 } from '../protocol/codec.ts';
+import { metaKeys } from '../protocol/era.ts';
 import { Deadlines } from './deadlines.ts';
 import { Dispatch, type DispatchWork } from './dispatch.ts';
-import { progressTokenOf, type Order } from './order.ts';
+import { logLevelOf, progressTokenOf, type Order } from './order.ts';
 import { Questions } from './questions.ts';
-import { readLine, wireIdAtTheEdge } from './read-line.ts';
+import { readLine, readLines, wireIdAtTheEdge, type ChildLine } from './read-line.ts';
 import type { Tally } from './tally.ts';
+
+/** Progress that one call may hear in a window; beyond it the rest of the window is left out. */
+const progressMax = 20_000;
+const progressWindowMs = 10_000;
 
 export type Hearing = {
   /** Undefined: this child may ask nobody anything. */
@@ -44,12 +49,15 @@ export type ConnectionWork = DispatchWork & {
  * equal ids of different callers cannot meet (GHSA-345p-7cg4-v4c7). Does no I/O itself.
  */
 export class Connection {
+  /** Names of the callers whose requests this child was given, or other things were done for. */
+  readonly served = new Set<string>();
   readonly #work: ConnectionWork;
   readonly #dispatch: Dispatch;
   readonly #questions: Questions;
   readonly #deadlines: Deadlines;
   #introduced = false;
   #ended = false;
+  #mayBatch = false;
 
   constructor(work: ConnectionWork) {
     this.#work = work;
@@ -66,42 +74,112 @@ export class Connection {
     return this.#dispatch.waiting;
   }
 
+  /** The callers' requests that are open, in the order in which the child hears of them. */
+  calls(): readonly Call[] {
+    return this.#dispatch.open().flatMap(({ about }) => (about === undefined ? [] : [about]));
+  }
+
+  /** Which revision the child speaks. In one of them it may write several messages as one array (2025-03-26 basic). */
+  agreed(protocolVersion: unknown): void {
+    this.#mayBatch = protocolVersion === '2025-03-26';
+  }
+
   /**
    * Forwards a caller's request. The pass is spent when the line is written: the call may wait for a place before that, and
    * a switch thrown meanwhile is obeyed. Rejects with `UPSTREAM_BUSY`, `UPSTREAM_TIMEOUT`, `UPSTREAM_DIED`,
    * `UPSTREAM_GARBLED`, `CANCELLED`, or what the pass says.
    */
   ask(pass: Pass, withinMs: number): Promise<Answer> {
-    const { message, halt } = pass.call;
-    if (message.kind !== 'request')
-      return Promise.reject(new Fault('BUG', { detail: 'only a request is asked' }));
     return new Promise((resolve, reject) => {
-      const order: Order = {
-        pass,
-        method: message.method,
-        params: message.params,
-        progressToken: progressTokenOf(pass),
-        dueAt: this.#work.clock.steadyMs() + withinMs,
-        withinMs,
-        resolve,
-        reject,
-        wireId: 0,
-        state: 'waiting',
-      };
-      this.#dispatch.line(order);
-      this.#deadlines.by(order.dueAt);
-      halt.listen((reason) => this.#halted(order, reason));
+      const order = this.order(pass, withinMs, resolve, reject);
+      this.send(order);
     });
+  }
+
+  /** A caller's request that is not sent yet. `other`: what differs from the plain case. */
+  order(
+    pass: Pass,
+    withinMs: number,
+    resolve: (answer: Answer) => void,
+    reject: (reason: Error) => void,
+    other: {
+      readonly params?: JsonText | undefined;
+      readonly placed?: boolean;
+      readonly wantsLog?: boolean;
+    } = {},
+  ): Order {
+    const { call } = pass;
+    if (call.message.kind !== 'request') throw new Fault('BUG', { detail: 'only a request is asked' });
+    return {
+      pass,
+      method: call.message.method,
+      params: 'params' in other ? other.params : call.message.params,
+      placed: other.placed ?? true,
+      about: call,
+      progressToken: progressTokenOf(call),
+      wantsLog: other.wantsLog ?? (call.session.era === 'modern' && logLevelOf(call) !== undefined),
+      dueAt: this.#work.clock.steadyMs() + withinMs,
+      withinMs,
+      resolve,
+      reject,
+      wireId: 0,
+      state: 'waiting',
+    };
+  }
+
+  /** Puts an order of `order` on its way. Throws what `ask` rejects with, as far as it is known at once. */
+  send(order: Order): void {
+    if (order.about !== undefined) this.served.add(order.about.principal.name);
+    if (order.placed) this.#dispatch.line(order);
+    else this.#dispatch.send(order);
+    this.#deadlines.by(order.dueAt);
+    this.follow(order);
+  }
+
+  /** From now on it is the order's present call whose stop signal stops it. */
+  follow(order: Order): void {
+    order.about?.halt.listen((reason) => this.#halted(order, reason));
+  }
+
+  /** Gives an order another deadline, counted from now. */
+  postpone(order: Order, withinMs: number): void {
+    order.dueAt = this.#work.clock.steadyMs() + withinMs;
+    this.#deadlines.by(order.dueAt);
+  }
+
+  /** Stops an order: the child is told, and its caller hears why. */
+  drop(order: Order, why: Fault): void {
+    this.#recall(order, why.detail ?? why.says);
+    this.#dispatch.fail(order, why);
   }
 
   /** A request of mcpd's own. It stands in no line. */
   own(method: string, params: JsonText | undefined, withinMs: number): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const dueAt = this.#work.clock.steadyMs() + withinMs;
-      const ours = { pass: undefined, progressToken: undefined, wireId: 0, state: 'waiting' } as const;
-      this.#dispatch.send({ ...ours, method, params, dueAt, withinMs, resolve, reject });
+      this.#dispatch.send({
+        ...ours,
+        method,
+        params,
+        dueAt,
+        withinMs,
+        resolve,
+        reject,
+      });
       this.#deadlines.by(dueAt);
     });
+  }
+
+  /**
+   * A subscription of mcpd's own (2026-07-28 basic/patterns/subscriptions). `ended` is told once when it is over, whoever ended
+   * it. Gives the way to end it. Throws `UPSTREAM_BUSY`, or why the child is gone.
+   */
+  listen(params: JsonText, hears: (notice: Notice) => void, ended: () => void): () => void {
+    const forEver = { dueAt: Number.POSITIVE_INFINITY, withinMs: Number.POSITIVE_INFINITY };
+    const what = { method: 'subscriptions/listen', params, hears, resolve: ended, reject: ended };
+    const order: Order = { ...ours, ...forEver, ...what };
+    this.#dispatch.send(order);
+    return () => this.drop(order, new Fault('CANCELLED', { detail: 'nobody listens any more' }));
   }
 
   /** Sends a notification. Throws `UPSTREAM_BUSY` when the child has stopped reading, or why it is gone. */
@@ -136,10 +214,15 @@ export class Connection {
   /** One line from the child, without its LF. */
   receive(bytes: Buffer): void {
     if (this.#ended) return;
-    const said = readLine(bytes, this.#work.bounds);
+    const { bounds } = this.#work;
+    if (!this.#mayBatch) return this.#hear(readLine(bytes, bounds), bytes);
+    for (const said of readLines(bytes, bounds)) this.#hear(said, bytes);
+  }
+
+  #hear(said: ChildLine, bytes: Buffer): void {
     switch (said.kind) {
       case 'answer':
-        return this.#answered(said.id, bytes, (order) => order.resolve(said.answer));
+        return this.#answered(said.id, bytes, (order) => order.resolve(namedAsAsked(order, said.answer)));
       case 'garbled':
         return this.#answered(said.id, bytes, (order) => order.reject(garbled(order, said.why)));
       case 'unplaced':
@@ -202,7 +285,40 @@ export class Connection {
     if (notice.method === 'notifications/progress') return this.#progressed(notice, bytes);
     if (notice.method === 'notifications/cancelled') return this.#withdrawn(notice, bytes);
     tally.notice();
+    const subscription = notice.params?.includes(metaKeys.subscription) === true ? notice.params : undefined;
+    if (subscription !== undefined) return this.#published(notice, subscription, bytes);
+    if (notice.method === 'notifications/message') return hearing.notice(notice, this.#onlyLogger());
     hearing.notice(notice, undefined);
+  }
+
+  /** A message on the stream that a `subscriptions/listen` opened; the client knows that stream by its own request's id. */
+  #published(notice: Notice, params: JsonText, bytes: Buffer): void {
+    const id = member(params, ['_meta', metaKeys.subscription]);
+    const order = id === undefined ? undefined : this.#dispatch.find(Number(id));
+    const call = order?.about;
+    if (order?.hears !== undefined) return order.hears(notice);
+    if (
+      order?.method !== 'subscriptions/listen' ||
+      call?.message.kind !== 'request' ||
+      String(order.wireId) !== id
+    )
+      return this.#work.tally.drop('stray', 'news that nobody subscribed to', bytes);
+    const renamed = withMember(params, ['_meta', metaKeys.subscription], encode(call.message.id));
+    this.#work.hearing.notice({ ...notice, params: renamed }, call);
+  }
+
+  /**
+   * The one call under way that asked for log lines. Over a pipe a log line does not say whose it is, so with two of them it
+   * is nobody's: it could show one caller what another one did.
+   */
+  #onlyLogger(): Call | undefined {
+    let found: Call | undefined;
+    for (const { about, wantsLog } of this.#dispatch.open()) {
+      if (!wantsLog) continue;
+      if (found !== undefined) return undefined;
+      found = about;
+    }
+    return found;
   }
 
   #progressed(notice: Notice, bytes: Buffer): void {
@@ -210,12 +326,20 @@ export class Connection {
     const token = notice.params && member(notice.params, ['progressToken']);
     const wireId = Number(token);
     const order = String(wireId) === token ? this.#dispatch.find(wireId) : undefined;
-    if (order?.pass === undefined || order.progressToken === undefined || notice.params === undefined) {
+    if (order?.about === undefined || order.progressToken === undefined || notice.params === undefined) {
       return tally.drop('stray', 'progress that nobody asked for', bytes);
     }
-    tally.notice();
+    // Counted against the call that asked for it, and not as nonsense: one caller's progress must not cost all others their child.
+    if (!this.#mayHear(order)) return tally.drop('dropped', 'more progress of one call than anybody reads');
     const params = withMember(notice.params, ['progressToken'], encode(order.progressToken));
-    hearing.notice({ ...notice, params }, order.pass.call);
+    hearing.notice({ ...notice, params }, order.about);
+  }
+
+  #mayHear(order: Order): boolean {
+    const now = this.#work.clock.steadyMs();
+    if (order.progress === undefined || order.progress.windowEnds <= now)
+      order.progress = { windowEnds: now + progressWindowMs, left: progressMax };
+    return order.progress.left-- > 0;
   }
 
   /** A child may take back its own questions only; a caller's request is the caller's. */
@@ -275,6 +399,25 @@ export class Connection {
       this.#work.tally.drop('stray', 'the child does not read; a message to it was left out');
     }
   }
+}
+
+/** An order of mcpd's own, that is about nobody's call. */
+const ours = {
+  pass: undefined,
+  about: undefined,
+  progressToken: undefined,
+  wantsLog: false,
+  placed: false,
+  wireId: 0,
+  state: 'waiting',
+} as const;
+
+/** The result that ends a subscription names it as the client does. */
+function namedAsAsked({ method, about }: Order, answer: Answer): Answer {
+  if (method !== 'subscriptions/listen' || answer.kind === 'error') return answer;
+  if (about?.message.kind !== 'request') return answer;
+  const text = withMember(answer.text, ['_meta', metaKeys.subscription], encode(about.message.id));
+  return { ...answer, text };
 }
 
 function garbled(order: Order, why: string): Fault {

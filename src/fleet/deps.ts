@@ -30,6 +30,8 @@ export type FleetDeps = {
 /** What one child needs besides its server's spec. */
 export type ChildDeps = FleetDeps & {
   readonly pace: Pace;
+  /** An id for a child's question, never given twice: one client may talk to many children, and answers by this id alone. */
+  readonly nextQuestionId: () => string;
   /** Told after every change of state. */
   readonly changed: () => void;
 };

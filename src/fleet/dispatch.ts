@@ -75,7 +75,7 @@ export class Dispatch {
     this.#admit();
   }
 
-  /** Sends an order without standing in line: mcpd's own requests. */
+  /** Sends an order without standing in line: mcpd's own requests, and those that may not wait behind a question. */
   send(order: Order): void {
     if (this.#closed !== undefined) throw this.#closed;
     this.#hold(weightOf(order));
@@ -103,12 +103,12 @@ export class Dispatch {
     const was = order.state;
     if (was === 'settled') return false;
     order.state = 'settled';
-    order.pass?.call.halt.unlisten();
+    order.about?.halt.unlisten();
     if (was === 'sent') this.#sent.delete(order.wireId);
     else this.#held -= weightOf(order);
     if (was === 'waiting') this.#waiting.delete(order);
     if (was === 'due') this.#due = this.#due.filter((it) => it !== order);
-    if (was !== 'waiting' && order.pass !== undefined) {
+    if (was !== 'waiting' && order.placed) {
       this.#placed--;
       this.#admit();
     }
@@ -191,6 +191,8 @@ export class Dispatch {
     try {
       // In the same breath as the write: a halt, a switch or a new policy up to here keeps the call from the child.
       order.pass?.spend();
+      if (order.stands?.() === false)
+        throw new Fault('ORDERS_CHANGED', { detail: 'the policy changed between two rounds' });
       const wireId = ++this.#lastId;
       const line = writeLine(requestText(wireId, order.method, paramsOnTheWire(order, wireId)));
       this.#held -= weightOf(order);

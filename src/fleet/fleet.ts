@@ -7,7 +7,7 @@ import type { Catalog, UpstreamStatus } from '../domain/upstream.ts';
 import type { ChildDeps, FleetDeps } from './deps.ts';
 import { standardPace } from './pace.ts';
 import { sweep } from './sweep.ts';
-import { Upstream } from './upstream.ts';
+import { Upstream, type Inheritance } from './upstream.ts';
 
 /** All third-party servers, by name. */
 export class Fleet {
@@ -21,7 +21,9 @@ export class Fleet {
 
   constructor(deps: FleetDeps) {
     const pace = deps.pace ?? standardPace;
-    this.#deps = { ...deps, pace, changed: () => this.#changed() };
+    let questions = 0;
+    const nextQuestionId = () => `s-${++questions}`;
+    this.#deps = { ...deps, pace, nextQuestionId, changed: () => this.#changed() };
     this.#health = setInterval(() => this.#checkHealth(), pace.healthEveryMs);
     this.#health.unref();
   }
@@ -50,8 +52,9 @@ export class Fleet {
         this.#upstreams.delete(name);
         void this.#dismiss(upstream, 'its configuration was removed');
       } else if (!isDeepStrictEqual(spec, upstream.spec)) {
+        const from = upstream.inheritance();
         // One after the other: two of the same server could fight over one file.
-        this.#start(spec, this.#dismiss(upstream, 'its configuration changed'));
+        this.#start(spec, this.#dismiss(upstream, 'its configuration changed'), from);
       } else upstream.retry();
     }
     for (const [name, spec] of wanted) if (!this.#upstreams.has(name)) this.#start(spec);
@@ -116,8 +119,8 @@ export class Fleet {
     return upstream;
   }
 
-  #start(spec: ServerSpec, after?: Promise<void>): void {
-    const upstream = new Upstream(this.#deps, spec);
+  #start(spec: ServerSpec, after?: Promise<void>, from?: Inheritance): void {
+    const upstream = new Upstream(this.#deps, spec, after, from);
     this.#upstreams.set(spec.name, upstream);
     upstream.standing.supervisor.start(after);
   }

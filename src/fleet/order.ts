@@ -1,5 +1,7 @@
-import type { Answer, JsonText, RequestId } from '../domain/message.ts';
+import type { Call } from '../domain/call.ts';
+import type { Answer, Json, JsonText, Notice, RequestId } from '../domain/message.ts';
 import type { Pass } from '../domain/pass.ts';
+import { metaKeys, metaOf } from '../protocol/era.ts';
 
 /** One request on its way through a connection. It is settled exactly once. */
 export type Order = {
@@ -7,10 +9,21 @@ export type Order = {
   readonly pass: Pass | undefined;
   readonly method: string;
   readonly params: JsonText | undefined;
-  /** Under which the caller wants to hear about progress. */
-  readonly progressToken: RequestId | undefined;
+  /** Whether it needs one of the child's `concurrency` places. */
+  readonly placed: boolean;
+  /** The call that hears about progress, and under which token. A call in rounds is another one in each of them. */
+  about: Call | undefined;
+  progressToken: RequestId | undefined;
+  /** How much progress it may still hear in the present window; see `Connection`. */
+  progress?: { windowEnds: number; left: number };
+  /** Whether its caller asked for log lines. */
+  readonly wantsLog: boolean;
+  /** For a further round of a call, whose pass is spent: whether its decision still holds when it is written. */
+  readonly stands?: () => boolean;
+  /** For a subscription of mcpd's own: who hears its news. */
+  readonly hears?: (notice: Notice) => void;
   /** Steady milliseconds. */
-  readonly dueAt: number;
+  dueAt: number;
   readonly withinMs: number;
   readonly resolve: (answer: Answer) => void;
   readonly reject: (reason: Error) => void;
@@ -26,9 +39,14 @@ export function weightOf(order: Order): number {
 }
 
 /** The caller's progress token, if it is one. */
-export function progressTokenOf(pass: Pass): RequestId | undefined {
-  const meta = pass.call.params['_meta'];
+export function progressTokenOf(call: Call): RequestId | undefined {
+  const meta = call.params['_meta'];
   if (typeof meta !== 'object' || meta === null || Array.isArray(meta)) return undefined;
   const token = meta['progressToken'];
   return typeof token === 'string' || typeof token === 'number' ? token : undefined;
+}
+
+/** The log level that a modern request asks for. */
+export function logLevelOf(call: Call): Json | undefined {
+  return metaOf(call.params)[metaKeys.logLevel];
 }

@@ -1,7 +1,9 @@
 import { Fault } from '../domain/faults.ts';
 import type { Answer, JsonText, Notice, Request, RequestId } from '../domain/message.ts';
 import {
+  canonical,
   decodeUtf8,
+  elements,
   encode,
   objectOf,
   readEnvelope,
@@ -24,6 +26,7 @@ export type ChildLine =
   | { readonly kind: 'garbage'; readonly why: string };
 
 const OPEN_OBJECT = 0x7b;
+const OPEN_ARRAY = 0x5b;
 const SPACE = 0x20;
 
 /** Reads one line. Never throws: whatever a child writes has a name here. */
@@ -36,6 +39,25 @@ export function readLine(bytes: Buffer, bounds: Bounds): ChildLine {
     return judge(readEnvelope(decodeUtf8(bytes), bounds));
   } catch (reason) {
     return unreadable(Fault.from(reason), first === OPEN_OBJECT);
+  }
+}
+
+/** Messages in one array; JSON-RPC knows no bound, and each of them is work. */
+const batchMax = 1_000;
+
+/**
+ * Reads one line of a child that may write several messages as one array (2025-03-26 basic, batching): each is judged by
+ * itself, as if it had come alone. Never throws.
+ */
+export function readLines(bytes: Buffer, bounds: Bounds): readonly ChildLine[] {
+  if (bytes[0] !== OPEN_ARRAY) return [readLine(bytes, bounds)];
+  try {
+    const batch = elements(canonical(decodeUtf8(bytes), { ...bounds, depthMax: bounds.depthMax + 1 }));
+    if (batch.length === 0) return [{ kind: 'garbage', why: 'an empty batch' }];
+    if (batch.length > batchMax) return [{ kind: 'unplaced', why: `a batch of more than ${batchMax}` }];
+    return batch.map((text) => readLine(Buffer.from(text), bounds));
+  } catch (reason) {
+    return [unreadable(Fault.from(reason), true)];
   }
 }
 
@@ -110,9 +132,9 @@ function properError(error: JsonText): JsonText {
 }
 
 /** A line that is JSON but too deep, or whose members look alike, was meant for somebody; a banner was not. */
-function unreadable(fault: Fault, isObject: boolean): ChildLine {
+function unreadable(fault: Fault, isMessage: boolean): ChildLine {
   const why = fault.detail ?? fault.says;
   const meant =
-    isObject && (fault.code === 'TOO_DEEP' || fault.code === 'TOO_LARGE' || fault.code === 'BAD_MESSAGE');
+    isMessage && (fault.code === 'TOO_DEEP' || fault.code === 'TOO_LARGE' || fault.code === 'BAD_MESSAGE');
   return meant ? { kind: 'unplaced', why } : { kind: 'garbage', why };
 }

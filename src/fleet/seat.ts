@@ -2,42 +2,54 @@ import { Fault } from '../domain/faults.ts';
 import type { Answer, JsonText, Notice, Request } from '../domain/message.ts';
 import type { ServerSpec } from '../domain/orders.ts';
 import type { Pass } from '../domain/pass.ts';
+import { member, valueOf } from '../protocol/codec.ts';
 import { Coalescer, isListChanged } from './coalesce.ts';
 import type { Connection } from './connection.ts';
 import type { ChildDeps } from './deps.ts';
+import { Keepsake } from './keepsake.ts';
 import { Supervisor } from './supervisor.ts';
+
+type Opening = {
+  readonly pass: Pass;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (reason: Error) => void;
+  /** Deaths that are no answer: a spare may have died unnoticed, and then its successor is asked. */
+  deathsLeft: number;
+  isSpent: boolean;
+};
 
 /** One session's own child, and what is needed to bring it back: the handshake that its client once made. */
 export class Seat {
   readonly supervisor: Supervisor;
   readonly #deps: ChildDeps;
   readonly #spec: ServerSpec;
-  readonly #sessionId: string;
   readonly #storms: Coalescer;
+  readonly #keepsake = new Keepsake();
+  /** Undefined while it is a spare. */
+  #sessionId: string | undefined;
+  #isSpare = false;
+  /** A spare child that is up and waits to be needed. */
+  #taken: PromiseWithResolvers<void> | undefined;
   /** The client's `initialize` params, once the child has accepted them. */
   #handshake: JsonText | undefined;
   /** Whether the client has said `notifications/initialized`. */
   #introduced = false;
-  #opening:
-    | {
-        readonly pass: Pass;
-        readonly resolve: (answer: Answer) => void;
-        readonly reject: (reason: Error) => void;
-      }
-    | undefined;
+  #opening: Opening | undefined;
   #unheard = 0;
 
-  constructor(deps: ChildDeps, spec: ServerSpec, sessionId: string) {
+  constructor(deps: ChildDeps, spec: ServerSpec) {
     this.#deps = deps;
     this.#spec = spec;
-    this.#sessionId = sessionId;
     this.#storms = new Coalescer(deps.pace.stormMs, (notice) => this.#upcall(notice));
+    const whose = () => this.#sessionId;
     this.supervisor = new Supervisor({
       deps,
       spec,
-      sessionId,
+      get sessionId() {
+        return whose();
+      },
       greet: (connection) => this.#greet(connection),
-      trouble: (fault) => this.#opening?.reject(fault),
+      trouble: (fault) => this.#troubled(fault),
       hearing: {
         question: (request, settle) => this.#upcall(request, undefined, settle),
         notice: (notice, about) =>
@@ -50,13 +62,27 @@ export class Seat {
     return this.supervisor.dropped + this.#unheard;
   }
 
-  /** Starts the child with the client's own `initialize`. After a rejection or an error the seat is of no further use. */
+  /** Starts the child before anybody needs it. */
+  waitForSession(): void {
+    this.#isSpare = true;
+    this.supervisor.start();
+  }
+
+  /**
+   * Greets the child with the client's own `initialize`, and starts it if it is not up. After a rejection or an error the
+   * seat is of no further use.
+   */
   open(pass: Pass): Promise<Answer> {
+    const { halt, session } = pass.call;
+    this.#sessionId = session.id;
     return new Promise((resolve, reject) => {
-      this.#opening = { pass, resolve, reject };
+      this.#opening = { pass, resolve, reject, deathsLeft: this.#isSpare ? 1 : 0, isSpent: false };
       // Until the request stands in the connection's line, which then listens itself.
-      pass.call.halt.listen((reason) => reject(new Fault('CANCELLED', { detail: reason })));
+      halt.listen((reason) => reject(new Fault('CANCELLED', { detail: reason })));
+      // The deaths of a spare are not this session's, nor is the pause after them.
+      this.supervisor.forgive();
       this.supervisor.start();
+      this.#taken?.resolve();
     });
   }
 
@@ -79,13 +105,24 @@ export class Seat {
 
   stop(why: string): Promise<void> {
     this.#storms.stop();
+    this.#taken?.reject(new Fault('UPSTREAM_DOWN', { detail: why }));
     return this.supervisor.stop(why);
   }
 
   #send(connection: Connection, pass: Pass): Promise<Answer | undefined> {
-    if (pass.call.message.kind === 'request') return connection.ask(pass, this.#spec.answerWithinMs);
+    const { message } = pass.call;
+    if (message.kind === 'request') {
+      const asked = connection.ask(pass, this.#spec.answerWithinMs);
+      return Keepsake.concerns(message.method) ? this.#noted(pass, asked) : asked;
+    }
     this.#carry(connection, pass);
     return Promise.resolve(undefined);
+  }
+
+  async #noted(pass: Pass, asked: Promise<Answer>): Promise<Answer> {
+    const answer = await asked;
+    this.#keepsake.note(pass.call, answer);
+    return answer;
   }
 
   #carry(connection: Connection | undefined, pass: Pass): void {
@@ -103,26 +140,71 @@ export class Seat {
   }
 
   async #greet(connection: Connection): Promise<void> {
-    const opening = this.#opening;
-    if (opening !== undefined) {
-      try {
-        const answer = await connection.ask(opening.pass, this.#spec.startWithinMs);
-        this.#opening = undefined;
-        if (answer.kind === 'result')
-          this.#handshake =
-            opening.pass.call.message.kind === 'request' ? opening.pass.call.message.params : undefined;
-        opening.resolve(answer);
-        if (answer.kind === 'error') throw new Fault('UPSTREAM_DOWN', { detail: 'it refused to initialize' });
-      } catch (reason) {
-        opening.reject(Fault.from(reason));
-        throw reason;
-      }
-      return;
+    if (this.#handshake !== undefined) return this.#greetAgain(connection, this.#handshake);
+    if (this.#opening === undefined) {
+      this.#taken = Promise.withResolvers();
+      await this.#taken.promise;
     }
-    const answer = await connection.own('initialize', this.#handshake, this.#spec.startWithinMs);
+    const opening = this.#opening;
+    if (opening === undefined) throw new Fault('BUG', { detail: 'a child was taken by nobody' });
+    try {
+      const answer = await this.#initialize(connection, opening);
+      this.#opening = undefined;
+      if (answer.kind === 'result') {
+        const { message } = opening.pass.call;
+        this.#handshake = message.kind === 'request' ? message.params : undefined;
+        agree(connection, answer);
+      }
+      opening.resolve(answer);
+      if (answer.kind === 'error') throw new Fault('UPSTREAM_DOWN', { detail: 'it refused to initialize' });
+    } catch (reason) {
+      const fault = Fault.from(reason);
+      // A spare's death is told by its supervisor, and what comes of it is settled there.
+      if (!this.#isSpare || !isDeath(fault)) opening.reject(fault);
+      throw fault;
+    }
+  }
+
+  #initialize(connection: Connection, opening: Opening): Promise<Answer> {
+    const { startWithinMs } = this.#spec;
+    const { pass } = opening;
+    const { message, halt } = pass.call;
+    if (!this.#isSpare || message.kind !== 'request') return connection.ask(pass, startWithinMs);
+    // A pass is good for one child, and a spare may turn out to be dead; the successor is asked by ourselves.
+    if (!opening.isSpent) pass.spend();
+    else if (halt.reason !== undefined || !pass.grounds.stands()) throw new Fault('ORDERS_CHANGED');
+    opening.isSpent = true;
+    return connection.own('initialize', message.params, startWithinMs);
+  }
+
+  async #greetAgain(connection: Connection, handshake: JsonText): Promise<void> {
+    const answer = await connection.own('initialize', handshake, this.#spec.startWithinMs);
     if (answer.kind === 'error')
       throw new Fault('UPSTREAM_DOWN', { detail: 'it refused to initialize again' });
-    if (this.#introduced) connection.tell('notifications/initialized');
+    agree(connection, answer);
+    if (!this.#introduced) return;
+    connection.tell('notifications/initialized');
+    // Calls need not wait for that.
+    void this.#restore(connection);
+  }
+
+  async #restore(connection: Connection): Promise<void> {
+    try {
+      await this.#keepsake.restore(connection, this.#spec.answerWithinMs);
+    } catch (reason) {
+      const why = this.#deps.clean(Fault.from(reason).message);
+      const fields = { server: this.#spec.name, session: this.#sessionId, why };
+      this.#deps.log('warn', fields, 'a child is not as its session wants it');
+    }
+  }
+
+  #troubled(fault: Fault): void {
+    this.#taken?.reject(fault);
+    this.#taken = undefined;
+    const opening = this.#opening;
+    if (opening === undefined) return;
+    if (opening.deathsLeft > 0 && isDeath(fault)) opening.deathsLeft--;
+    else opening.reject(fault);
   }
 
   #upcall(
@@ -130,7 +212,20 @@ export class Seat {
     callId?: string,
     settle: (answer: Answer) => void = () => undefined,
   ): void {
+    if (this.#sessionId === undefined) {
+      this.#unheard++;
+      return;
+    }
     const audience = { kind: 'session', sessionId: this.#sessionId } as const;
     this.#deps.onUpcall({ server: this.#spec.name, audience, message, callId, settle });
   }
+}
+
+function isDeath({ code }: Fault): boolean {
+  return code === 'UPSTREAM_DIED' || code === 'UPSTREAM_DOWN';
+}
+
+function agree(connection: Connection, answer: Answer): void {
+  const version = member(answer.text, ['protocolVersion']);
+  connection.agreed(version === undefined ? undefined : valueOf(version));
 }

@@ -11,7 +11,7 @@ import { Waiters } from './waiters.ts';
 export type SupervisorWork = {
   readonly deps: ChildDeps;
   readonly spec: ServerSpec;
-  /** Whose child it is; undefined for the server's standing one. */
+  /** Whose child it is, for the log; undefined where it belongs to no single session, or not yet. */
   readonly sessionId: string | undefined;
   readonly hearing: Hearing;
   /** The handshake. The child is ready when this resolves, and is replaced when it rejects. */
@@ -43,7 +43,6 @@ export class Supervisor {
   #readyAt: number | undefined;
   #restarts = 0;
   #droppedBefore = 0;
-  #questions = 0;
   #timer: NodeJS.Timeout | undefined;
   /** Start again once the child that is stopping is gone. */
   #again = false;
@@ -51,7 +50,8 @@ export class Supervisor {
 
   constructor(work: SupervisorWork) {
     this.#work = work;
-    this.#waiters = new Waiters(work.spec.waitingMax);
+    // As many as could have been in the child and in its line, were it there.
+    this.#waiters = new Waiters(work.spec.concurrency + work.spec.waitingMax);
   }
 
   get state(): UpstreamState {
@@ -99,6 +99,11 @@ export class Supervisor {
     clearTimeout(this.#timer);
     this.#enter('starting');
     void this.#launch(after);
+  }
+
+  /** Forgets all deaths so far: they were not this child's user's. */
+  forgive(): void {
+    this.#deaths = noDeaths;
   }
 
   /** Forgives all deaths and starts anew, whatever the state. Resolves when the old child is gone. */
@@ -164,15 +169,21 @@ export class Supervisor {
   }
 
   #instanceWith(secrets: Readonly<Record<string, string>>): Instance {
-    const { deps, spec, hearing, sessionId } = this.#work;
+    const { deps, spec, hearing } = this.#work;
+    const work = this.#work;
     return new Instance({
       deps,
       spec,
       secrets,
       hearing,
-      labels: { server: spec.name, ...(sessionId === undefined ? {} : { session: sessionId }) },
-      // Counted here, so that a reply to a child of the past does not answer a question of the present one.
-      nextQuestionId: () => `s-${++this.#questions}`,
+      // Looked up for each line: a spare child gets its session late.
+      labels: {
+        server: spec.name,
+        get session() {
+          return work.sessionId;
+        },
+      },
+      nextQuestionId: deps.nextQuestionId,
       ended: (because) => this.#died(because),
     });
   }

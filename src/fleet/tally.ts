@@ -35,8 +35,10 @@ export class Tally {
     return this.#dropped;
   }
 
-  drop(kind: 'garbage' | 'stray', why: string, sample?: Buffer): void {
+  /** `dropped`: nothing is wrong with it, there is only too much of it. */
+  drop(kind: 'garbage' | 'stray' | 'dropped', why: string, sample?: Buffer): void {
     this.#dropped++;
+    if (kind === 'dropped') return;
     this.#count(kind, why);
     if (!this.#faulty && ++this.#samples <= samplesPerWindow)
       this.#work.say(why, sample?.toString('utf8', 0, sampleBytes));

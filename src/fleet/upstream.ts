@@ -3,47 +3,101 @@ import type { Answer } from '../domain/message.ts';
 import type { ServerSpec } from '../domain/orders.ts';
 import type { Pass } from '../domain/pass.ts';
 import type { UpstreamStatus } from '../domain/upstream.ts';
+import { Bridge, type Around } from './bridge.ts';
 import type { ChildDeps } from './deps.ts';
-import { Seat } from './seat.ts';
-import { forwardShared } from './shared.ts';
+import { Members } from './members.ts';
+import { PerCaller } from './per-caller.ts';
+import { Places } from './places.ts';
+import { Seats } from './seats.ts';
 import { Standing } from './standing.ts';
 import type { Supervisor } from './supervisor.ts';
 
-/** One third-party server: its standing child and, where sessions do not share, the sessions' own. */
+/** What a server that takes the place of this one goes on with: sessions that share a child outlive a change of its command. */
+export type Inheritance = {
+  readonly sharing: ServerSpec['sharing'];
+  readonly members: Members;
+  readonly perCaller: ReadonlyMap<string, Members>;
+};
+
+/** One third-party server: its standing child, and those of its sessions or callers where it does not serve all of them. */
 export class Upstream {
   readonly spec: ServerSpec;
   readonly standing: Standing;
   readonly #deps: ChildDeps;
-  readonly #seats = new Map<string, Seat>();
-  /** Children that were told to stop and are not gone. They count, or opening and closing sessions would fill the machine. */
-  readonly #leaving = new Set<Promise<void>>();
-  /** Of seats that are gone. */
-  #restarts = 0;
-  #dropped = 0;
+  readonly #members: Members;
+  readonly #places: Places;
+  readonly #seats: Seats;
+  readonly #perCaller: PerCaller;
+  /** For clients of the modern era. */
+  readonly #bridge: Bridge;
 
-  constructor(deps: ChildDeps, spec: ServerSpec) {
+  /** `after`: what must be gone before the standing child, or one of a caller, is started. */
+  constructor(deps: ChildDeps, spec: ServerSpec, after?: Promise<void>, from?: Inheritance) {
+    const inherited = from?.sharing === spec.sharing ? from : undefined;
     this.#deps = deps;
     this.spec = spec;
-    this.standing = new Standing(deps, spec);
+    this.#members = inherited?.members ?? new Members();
+    const watched = { ...deps, changed: () => this.#changed() };
+    this.#bridge = new Bridge(watched, spec, {
+      isModern: () => this.standing.shared.era === 'modern',
+      // Spare children give way, as soon as there is one too many.
+      othersChildren: () => this.#places.taken - this.#seats.spares.places,
+      together: this.#together(),
+    });
+    this.#places = new Places(spec.childrenMax, () => this.#bridge.supervisors().length);
+    this.#seats = new Seats(deps, spec, this.#places);
+    this.#perCaller = new PerCaller(deps, spec, this.#places, after);
+    this.standing = new Standing(watched, spec, this.#members);
+    if (inherited !== undefined) this.#perCaller.takeOver(inherited.perCaller);
   }
 
   forward(pass: Pass): Promise<Answer | undefined> {
     const { message, session } = pass.call;
-    if (this.spec.sharing === 'all')
-      return forwardShared(this.standing, this.spec, this.#deps.pace.readyWithinMs, pass);
-    const seat = this.#seats.get(session.id);
+    if (session.era === 'modern') return this.#bridge.forward(pass);
     const opens = message.kind === 'request' && message.method === 'initialize';
-    if (opens)
-      return seat === undefined
-        ? this.#open(pass)
-        : reject('BAD_MESSAGE', 'the session is initialized already');
-    // Its child was stopped for good, for example because the server's configuration changed: the client starts over.
-    return seat === undefined ? reject('UNKNOWN_SESSION', 'the session has no child') : seat.forward(pass);
+    if (opens && this.#mayBeModern) return this.#openOnceKnown(pass);
+    return this.#forwardLegacy(pass, opens);
+  }
+
+  #forwardLegacy(pass: Pass, opens: boolean): Promise<Answer | undefined> {
+    if (this.spec.protocol === 'modern' || this.standing.shared.era === 'modern')
+      return this.#bridge.forwardLegacy(pass);
+    if (this.spec.sharing === 'all') return this.standing.shared.forward(pass);
+    if (opens) this.#refuseWhenGivenUp();
+    return this.spec.sharing === 'principal' ? this.#perCaller.forward(pass) : this.#seats.forward(pass);
+  }
+
+  #together(): Around['together'] {
+    switch (this.spec.sharing) {
+      case 'session':
+        return undefined;
+      case 'principal':
+        return (caller, work) => this.#perCaller.use(caller, work);
+      case 'all':
+        return (_caller, work) => work(this.standing.shared);
+    }
+  }
+
+  /** Nobody knows yet whether the server understands `initialize`. */
+  get #mayBeModern(): boolean {
+    const { era, supervisor } = this.standing.shared;
+    return era === undefined && this.spec.protocol !== 'legacy' && supervisor.state === 'starting';
+  }
+
+  async #openOnceKnown(pass: Pass): Promise<Answer | undefined> {
+    // Whatever comes of the standing child, the session's own may do better.
+    await this.standing.supervisor.whenReady(this.spec.startWithinMs, pass.call.halt).catch(() => undefined);
+    return this.#forwardLegacy(pass, true);
+  }
+
+  inheritance(): Inheritance {
+    const { sharing } = this.spec;
+    return { sharing, members: this.#members, perCaller: this.#perCaller.members() };
   }
 
   /** Starts all children anew, with all deaths forgiven. Resolves when the old ones are gone. */
   async restart(): Promise<void> {
-    await Promise.all(this.#supervisors().map((it) => it.restart()));
+    await Promise.all([this.#perCaller.restart(), ...this.#others().map((it) => it.restart())]);
   }
 
   /** Tries again where a secret was missing. */
@@ -51,20 +105,27 @@ export class Upstream {
     for (const it of this.#supervisors()) if (it.state === 'lacks-secret') it.start();
   }
 
-  /** Resolves when the session's child is gone. */
+  /** Resolves when the session's own child is gone. */
   endSession(sessionId: string): Promise<void> {
-    return this.#discard(sessionId, 'the session ended');
+    this.standing.shared.leave(sessionId);
+    this.#perCaller.leave(sessionId);
+    this.#bridge.endSession(sessionId);
+    return this.#seats.leave(sessionId);
   }
 
   async stop(why: string): Promise<void> {
-    for (const sessionId of [...this.#seats.keys()]) void this.#discard(sessionId, why);
-    await Promise.all([this.standing.stop(why), ...this.#leaving]);
+    await Promise.all([
+      this.#seats.stop(why),
+      this.#perCaller.stop(why),
+      this.standing.stop(why),
+      this.#bridge.stop(why),
+    ]);
   }
 
   status(): UpstreamStatus {
     const { supervisor, catalog, pingMs, missedPing } = this.standing;
-    const seats = [...this.#seats.values()];
     const supervisors = this.#supervisors();
+    const parts = [this.#seats, this.#perCaller];
     const unwell = supervisor.state === 'ready' && missedPing ? 'did not answer the last ping' : undefined;
     const because = supervisor.because ?? unwell;
     return {
@@ -74,62 +135,50 @@ export class Upstream {
       because: because === undefined ? undefined : this.#deps.clean(because),
       sharing: this.spec.sharing,
       pid: supervisor.pid,
-      children: supervisors.filter((it) => it.pid !== undefined).length + this.#leaving.size,
-      restarts: this.#restarts + sum(supervisors.map((it) => it.restarts)),
+      children: supervisors.filter((it) => it.pid !== undefined).length + sum(parts.map((it) => it.leaving)),
+      spares: this.#seats.spares.ready,
+      idle: this.#perCaller.asleep,
+      restarts: sum([...parts, ...supervisors].map((it) => it.restarts)),
       pingMs,
       inFlight: sum(supervisors.map((it) => it.inFlight)),
       waiting: sum(supervisors.map((it) => it.waiting)),
-      dropped: this.#dropped + this.standing.dropped + sum(seats.map((seat) => seat.dropped)),
+      dropped: this.standing.dropped + this.#bridge.unheard + sum(parts.map((it) => it.dropped)),
       catalog,
     };
   }
 
-  #supervisors(): readonly Supervisor[] {
-    return [this.standing.supervisor, ...[...this.#seats.values()].map((seat) => seat.supervisor)];
+  /** The standing child, or one of a modern client, has changed its state. */
+  #changed(): void {
+    this.#deps.changed();
+    const { supervisor, shared } = this.standing;
+    if (this.#places.overfull) void this.#seats.spares.giveWay();
+    // A server that does not start would not start as a spare either; nor do modern servers wait for `initialize`.
+    else if (supervisor.state === 'ready' && shared.era === 'legacy') this.#seats.spares.fill();
   }
 
-  async #open(pass: Pass): Promise<Answer> {
-    const { childrenMax, name } = this.spec;
-    const { id } = pass.call.session;
+  #refuseWhenGivenUp(): void {
     const { state, because } = this.standing.supervisor;
+    const { name } = this.spec;
     // A server that died so often would die again, once for each caller who tries.
-    if (state === 'given-up') {
-      throw new Fault('UPSTREAM_DOWN', {
-        detail: `${name} is given-up: ${because ?? ''}`,
-        hint: `mcpd ctl restart ${name}`,
-      });
-    }
-    if (this.#seats.size + this.#leaving.size >= childrenMax) {
-      throw new Fault('TOO_MANY', { detail: `${name}: ${childrenMax} children are running` });
-    }
-    const seat = new Seat(this.#deps, this.spec, id);
-    this.#seats.set(id, seat);
-    try {
-      const answer = await seat.open(pass);
-      if (answer.kind === 'error') void this.#discard(id, 'it refused to initialize');
-      return answer;
-    } catch (reason) {
-      void this.#discard(id, 'it did not initialize');
-      throw reason;
-    }
-  }
-
-  #discard(sessionId: string, why: string): Promise<void> {
-    const seat = this.#seats.get(sessionId);
-    if (seat === undefined) return Promise.resolve();
-    this.#seats.delete(sessionId);
-    const gone = seat.stop(why).finally(() => {
-      this.#leaving.delete(gone);
-      this.#restarts += seat.supervisor.restarts;
-      this.#dropped += seat.dropped;
+    if (state !== 'given-up') return;
+    throw new Fault('UPSTREAM_DOWN', {
+      detail: `${name} is given-up: ${because ?? ''}`,
+      hint: `mcpd ctl restart ${name}`,
     });
-    this.#leaving.add(gone);
-    return gone;
   }
-}
 
-function reject(code: 'BAD_MESSAGE' | 'UNKNOWN_SESSION', detail: string): Promise<never> {
-  return Promise.reject(new Fault(code, { detail }));
+  #others(): readonly Supervisor[] {
+    return [
+      this.standing.supervisor,
+      ...this.#seats.supervisors(),
+      ...this.#seats.spares.supervisors(),
+      ...this.#bridge.supervisors(),
+    ];
+  }
+
+  #supervisors(): readonly Supervisor[] {
+    return [...this.#others(), ...this.#perCaller.supervisors()];
+  }
 }
 
 function sum(numbers: readonly number[]): number {

@@ -20,6 +20,8 @@ const single = new Set([
   'accept',
   'mcp-session-id',
   'mcp-protocol-version',
+  'mcp-method',
+  'mcp-name',
   'last-event-id',
 ]);
 
@@ -82,6 +84,16 @@ export function checkBodyHeaders(req: IncomingMessage, bytesMax: number): void {
 function isJson(type: string): boolean {
   if (type === 'application/json') return true;
   return /^application\/json[ \t]*(;[ \t]*charset="?utf-8"?[ \t]*)?$/i.test(type);
+}
+
+/**
+ * Whether a client names event streams before JSON. It has to accept both (2025-03-26 basic/transports), so the order is the
+ * only way to say which it would rather have; the official clients name JSON first.
+ */
+export function prefersStream({ headers: { accept } }: IncomingMessage): boolean {
+  if (accept === undefined || accept.startsWith('application/json')) return false;
+  const stream = accept.indexOf('text/event-stream');
+  return stream >= 0 && stream < accept.indexOf('application/json');
 }
 
 /** 2025-03-26 basic/transports: a POST accepts both JSON and event streams, a GET accepts event streams. */

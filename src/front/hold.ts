@@ -1,53 +1,71 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Principal, Session } from '../domain/caller.ts';
+import type { Principal } from '../domain/caller.ts';
 import { Fault } from '../domain/faults.ts';
-import type { RedactedJson } from '../domain/redacted.ts';
+import { headerOf } from './arrive.ts';
+import { EventReader } from './event-reader.ts';
+import type { FrontPlane } from './front-plane.ts';
 import { checkAccept } from './guard.ts';
-import { headerOf } from './receive.ts';
-import { keepAlive, sendEvent, startStream } from './stream.ts';
-
-/** What holding and ending a session needs. */
-export type HoldPlane = {
-  readonly find: (principal: Principal, server: string, sessionId: string | undefined) => HeldSession;
-  readonly end: (session: Session) => void;
-  readonly draining: () => boolean;
-};
-
-type HeldSession = Session & {
-  readonly streaming: boolean;
-  readonly attach: (stream: HeldStream) => void;
-  readonly detach: (stream: HeldStream) => void;
-};
-type HeldStream = { readonly send: (text: RedactedJson) => 'sent' | 'gone'; readonly close: () => void };
-
-/** An idle stream says so this often, so that a reader that went away is noticed. */
-const keepAliveMs = 15_000;
+import { checkRevision, knowsMarks, type EventStream, type FrontSession } from './session.ts';
+import { startStream } from './stream.ts';
 
 /** A request that holds no message, and how it is put on record: before it is done, or not done. */
 export type Visit = { readonly callId: string; readonly record: (what: string) => void };
 
-/** GET: the session's standing stream, for what belongs to no call. One at a time (409), as in the official servers. */
+/**
+ * GET: the session's standing stream, for what belongs to no call; or, with `Last-Event-ID`, the rest of the stream that the
+ * event was on. The standing stream has one reader at a time (409), as in the official servers; whoever can name an event has
+ * read that stream before, and takes it over from a connection that may long be dead.
+ */
 export function holdStream(
   req: IncomingMessage,
   res: ServerResponse,
   server: string,
   principal: Principal,
   visit: Visit,
-  plane: HoldPlane,
+  plane: FrontPlane,
 ): void {
   if (plane.draining()) throw new Fault('DRAINING');
   checkAccept(req, ['text/event-stream']);
-  const session = plane.find(principal, server, headerOf(req, 'mcp-session-id'));
+  const session = findSession(req, server, principal, plane);
+  const lastEventId = headerOf(req, 'last-event-id');
+  if (lastEventId !== undefined && lastEventId !== '') {
+    resumeStream(res, session, lastEventId, visit, plane);
+    return;
+  }
   if (session.streaming) throw new Fault('SESSION_BUSY');
   visit.record('(stream opened)');
+  session.standing.readOn(readerOf(session.standing, res, visit), knowsMarks(session));
+}
+
+function resumeStream(
+  res: ServerResponse,
+  session: FrontSession,
+  lastEventId: string,
+  visit: Visit,
+  plane: FrontPlane,
+): void {
+  const place = session.placeOf(lastEventId);
+  // Not 404: to a client that says that its whole session is over.
+  if (place === undefined) throw new Fault('UNKNOWN_EVENT');
+  const { stream, after } = place;
+  visit.record('(stream resumed)');
+  if (stream.isOver(after)) {
+    // The one status that tells an event reader not to come back (WHATWG HTML, server-sent events, 9.2.3).
+    res.writeHead(204, { 'mcpd-correlation-id': visit.callId });
+    res.end();
+    return;
+  }
+  const reader = readerOf(stream, res, visit);
+  const marked = knowsMarks(session);
+  if (marked && stream !== session.standing && plane.pollAfterMs !== undefined)
+    reader.letGoAfter(plane.pollAfterMs);
+  stream.read(reader, after, marked);
+}
+
+function readerOf(stream: EventStream, res: ServerResponse, visit: Visit): EventReader {
   startStream(res, { 'mcpd-correlation-id': visit.callId });
-  const stream: HeldStream = { send: (text) => sendEvent(res, text), close: () => res.end() };
-  session.attach(stream);
-  const beat = setInterval(() => keepAlive(res), keepAliveMs);
-  res.on('close', () => {
-    clearInterval(beat);
-    session.detach(stream);
-  });
+  const reader = new EventReader(res, () => stream.leave(reader));
+  return reader;
 }
 
 /** DELETE: the caller ends its session; its child stops. */
@@ -57,11 +75,22 @@ export function endSession(
   server: string,
   principal: Principal,
   visit: Visit,
-  plane: HoldPlane,
+  plane: FrontPlane,
 ): void {
-  const session = plane.find(principal, server, headerOf(req, 'mcp-session-id'));
+  const session = findSession(req, server, principal, plane);
   visit.record('(session ended)');
-  plane.end(session);
+  plane.sessions.end(session);
   res.writeHead(204, { 'mcpd-correlation-id': visit.callId });
   res.end();
+}
+
+function findSession(
+  req: IncomingMessage,
+  server: string,
+  principal: Principal,
+  plane: FrontPlane,
+): FrontSession {
+  const session = plane.sessions.find(principal, server, headerOf(req, 'mcp-session-id'));
+  checkRevision(headerOf(req, 'mcp-protocol-version'), session);
+  return session;
 }

@@ -1,18 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { hallOf } from '../call/hall-choice.ts';
 import { Fault } from '../domain/faults.ts';
 import type { Principal } from '../domain/caller.ts';
 import { wordFault } from '../protocol/wire-errors.ts';
 import { errorText } from '../protocol/codec.ts';
+import { recordRefused, recordVisit } from './arrive.ts';
+import type { FrontPlane } from './front-plane.ts';
 import { credentialsOf, guard, type GuardRules } from './guard.ts';
-import { endSession, holdStream, type HoldPlane } from './hold.ts';
-import { receive, recordRefused, recordVisit, type FrontPlane } from './receive.ts';
+import { endSession, holdStream, type Visit } from './hold.ts';
+import type { HttpSse } from './http-sse.ts';
+import { receive } from './receive.ts';
 
 export type FrontParts = {
   readonly rules: GuardRules;
   readonly plane: FrontPlane;
-  readonly hold: HoldPlane;
+  /** The older transport, where the owner wants it served. */
+  readonly httpSse: HttpSse | undefined;
   readonly health: HealthPlane;
   /** For the whole request head, and for the whole request. */
   readonly headersWithinMs: number;
@@ -30,6 +35,9 @@ export type HealthPlane = {
 
 /** `/servers/<name>/mcp`, exactly: no decoding, no normalising, so that no second spelling slips past a check. */
 const serverRoute = /^\/servers\/([a-z0-9-]{1,32})\/mcp$/;
+/** The two addresses of the older transport, and what the second ends with. */
+const httpSseRoute = /^\/servers\/([a-z0-9-]{1,32})\/(sse|messages)$/;
+const ticketForm = /^\?sessionId=([A-Za-z0-9_-]{32})$/;
 
 /** The HTTP front. Listens where it is told; every route but the bare health status wants a credential first. */
 export function createFront(parts: FrontParts): Server {
@@ -95,17 +103,51 @@ async function route(
   const path = query < 0 ? url : url.slice(0, query);
   if (path === '/healthz' || path === '/readyz') return health(req, res, path, callId, parts);
 
-  const server = serverRoute.exec(path)?.[1];
+  const older = parts.httpSse === undefined ? null : httpSseRoute.exec(path);
+  if (older !== null && parts.httpSse !== undefined) {
+    const [, name = '', end] = older;
+    return routeHttpSse({ req, res, callId, server: name }, end === 'sse', parts.httpSse, parts);
+  }
+
+  const server =
+    path === '/mcp' ? hallOf(query < 0 ? '' : url.slice(query + 1)) : serverRoute.exec(path)?.[1];
   // A POST signs in on its trail, so that a failed one is on record with its message's address.
   if (server !== undefined && req.method === 'POST') return receive(req, res, callId, server, parts.plane);
   const principal = signIn(req, callId, server ?? '', parts);
   if (server === undefined) throw new Fault('NO_ROUTE');
-  const record = (what: string) => recordVisit(req, callId, server, what, principal, parts.plane);
-  const visit = { callId, record };
-  if (req.method === 'GET') return holdStream(req, res, server, principal, visit, parts.hold);
-  if (req.method === 'DELETE') return endSession(req, res, server, principal, visit, parts.hold);
+  const visit = visitOf(req, callId, server, principal, parts);
+  if (req.method === 'GET') return holdStream(req, res, server, principal, visit, parts.plane);
+  if (req.method === 'DELETE') return endSession(req, res, server, principal, visit, parts.plane);
   res.setHeader('allow', 'GET, POST, DELETE');
   throw new Fault('WRONG_METHOD');
+}
+
+async function routeHttpSse(
+  { req, res, callId, server }: { req: IncomingMessage; res: ServerResponse; callId: string; server: string },
+  isStream: boolean,
+  httpSse: HttpSse,
+  parts: FrontParts,
+): Promise<void> {
+  if (!isStream && req.method === 'POST') {
+    const url = req.url ?? '';
+    const ticket = ticketForm.exec(url.slice(url.indexOf('?')))?.[1];
+    return httpSse.receive(req, res, callId, server, ticket);
+  }
+  const principal = signIn(req, callId, server, parts);
+  if (isStream && req.method === 'GET')
+    return httpSse.hold(req, res, server, principal, visitOf(req, callId, server, principal, parts));
+  res.setHeader('allow', isStream ? 'GET' : 'POST');
+  throw new Fault('WRONG_METHOD');
+}
+
+function visitOf(
+  req: IncomingMessage,
+  callId: string,
+  server: string,
+  principal: Principal,
+  parts: FrontParts,
+): Visit {
+  return { callId, record: (what) => recordVisit(req, callId, server, what, principal, parts.plane) };
 }
 
 /** Who calls. A failed sign-in is on record with its address, whatever it asked for. */
@@ -152,9 +194,9 @@ function turnAway(res: ServerResponse, fault: Fault, callId: string, parts: Fron
     res.destroy();
     return;
   }
-  const { status, body } = wordFault(fault, callId);
+  const { status, body, retryInMs } = wordFault(fault, callId);
   if (status === 401) res.setHeader('www-authenticate', 'Bearer realm="mcpd"');
-  if (status === 503) res.setHeader('retry-after', '5');
+  if (retryInMs !== undefined) res.setHeader('retry-after', String(Math.ceil(retryInMs / 1000)));
   if (status !== 404) res.setHeader('connection', 'close');
   const text = errorText(undefined, body);
   res.writeHead(status, {
@@ -165,22 +207,44 @@ function turnAway(res: ServerResponse, fault: Fault, callId: string, parts: Fron
   res.end(text);
 }
 
-/** Listens, or says who is in the way: throws `PLACE_TAKEN` or `CONFIG_INVALID`. */
-export function listen(server: Server, host: string, port: number): Promise<void> {
+/** Where a front listens: on an address, or under the path of a Unix socket. */
+export type ListenAt = { readonly host: string; readonly port: number } | { readonly path: string };
+
+/** Listens, or says who is in the way: throws `PLACE_TAKEN` or `CONFIG_INVALID`. A Unix socket is born with mode 0600. */
+export function listen(server: Server, at: ListenAt): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => {
-      const taken = cause.code === 'EADDRINUSE';
-      const why = taken ? 'somebody else does' : cause.message;
-      reject(
-        new Fault(taken ? 'PLACE_TAKEN' : 'CONFIG_INVALID', {
-          detail: `cannot listen on ${host}:${port}: ${why}`,
-          hint: taken
-            ? `see who: ss -ltnp 'sport = :${port}'; or choose another port under [listen] in mcpd.toml`
-            : 'choose another address under [listen] in mcpd.toml',
-          cause,
-        }),
-      );
+    server.once('error', (cause: NodeJS.ErrnoException) => reject(notListening(at, cause)));
+    const listening = () => {
+      server.removeAllListeners('error');
+      // A failed accept (no more file descriptors) must not end the daemon; the next one may work.
+      server.on('error', () => undefined);
+      resolve();
+    };
+    if ('port' in at) return void server.listen(at.port, at.host, listening);
+    // Otherwise there would be a moment in which others could connect.
+    const before = process.umask(0o177);
+    try {
+      server.listen(at.path, listening);
+    } finally {
+      process.umask(before);
+    }
+  });
+}
+
+function notListening(at: ListenAt, cause: NodeJS.ErrnoException): Fault {
+  if ('path' in at)
+    return new Fault('CONFIG_INVALID', {
+      detail: `cannot listen at ${at.path}: ${cause.message}`,
+      hint: 'see that the state directory can be written, and lies on a local file system',
+      cause,
     });
-    server.listen(port, host, () => resolve());
+  const { host, port } = at;
+  const taken = cause.code === 'EADDRINUSE';
+  return new Fault(taken ? 'PLACE_TAKEN' : 'CONFIG_INVALID', {
+    detail: `cannot listen on ${host}:${port}: ${taken ? 'somebody else does' : cause.message}`,
+    hint: taken
+      ? `see who: ss -ltnp 'sport = :${port}'; or choose another port under [listen] in mcpd.toml`
+      : 'choose another address under [listen] in mcpd.toml',
+    cause,
   });
 }

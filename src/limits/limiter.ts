@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { Call } from '../domain/call.ts';
+import type { Call, Target } from '../domain/call.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Charge, Exhausted, Permit, Rate, Receipt } from '../domain/decision.ts';
 import type { Orders } from '../domain/orders.ts';
@@ -126,10 +126,13 @@ export class Limiter {
 
 const none = noTakes();
 
+/** Asking how a task goes is not using the tool again. */
+const free: ReadonlySet<Target['kind']> = new Set(['protocol', 'upcall', 'task', 'subscription']);
+
 /** The limits of a call. The protocol's own messages, notifications and replies are free. */
 function limitsOf(orders: Orders, call: Call, permit: Permit): readonly Limit[] {
   const { target, server } = call;
-  if (call.message.kind !== 'request' || target.kind === 'protocol' || target.kind === 'upcall') return [];
+  if (call.message.kind !== 'request' || free.has(target.kind)) return [];
   const limits: Limit[] = [];
   const add = (rate: Rate | undefined, key: string, words: string) => {
     if (rate !== undefined) limits.push({ key, rate, words });
@@ -154,6 +157,10 @@ function targetKey({ target }: Call): string {
       return `resource\0${short(target.uri)}`;
     case 'completion':
       return `completion\0${target.of.kind}\0${short(target.of.kind === 'prompt' ? target.of.name : target.of.uri)}`;
+    case 'task':
+      return `task\0${short(target.tool ?? target.id)}`;
+    case 'subscription':
+      return 'subscription';
     case 'listing':
       return `listing\0${target.of}`;
     case 'protocol':

@@ -96,6 +96,7 @@ function compileRule(text: RuleText, complain: (what: string) => void): Rule {
     resources,
     prompts: all('prompts', text.prompts, namePattern),
     upcalls: all('upcalls', text.upcalls, namePattern),
+    methods: all('methods', text.methods, namePattern),
   };
 }
 

@@ -1,7 +1,7 @@
 import type { Call } from '../domain/call.ts';
 import type { Decision, Denial } from '../domain/decision.ts';
 import type { Orders, Pattern, Rule, ServerOrders, Switches } from '../domain/orders.ts';
-import { methodToClient } from '../protocol/methods.ts';
+import { methodToClient, resemblesMethod } from '../protocol/methods.ts';
 import { isPlain, readings } from './uri.ts';
 import { builtIn, switchedOff, verdictOf } from './verdict.ts';
 
@@ -32,6 +32,12 @@ export function decide(orders: Orders, judged: Judged): Decision {
       return target.of.kind === 'prompt'
         ? byRule(server, caller, 'prompts', target.of.name)
         : byRule(server, caller, 'resources', target.of.uri);
+    case 'task':
+      // Whoever may not call the tool any more may not fetch what it found either. A yes was given when the task began.
+      if (target.tool === undefined) return builtIn.defaultDeny;
+      return settled(byRule(server, caller, 'tools', target.tool));
+    case 'subscription':
+      return toAll(server, caller, target.uris);
     case 'listing':
       return sees(server, caller) ? builtIn.listings : builtIn.unknownServer;
     case 'protocol':
@@ -39,8 +45,29 @@ export function decide(orders: Orders, judged: Judged): Decision {
     case 'upcall':
       return ofUpcall(server, caller, target.method);
     case 'unknown':
-      return builtIn.defaultDeny;
+      // `tools/Call` may be `tools/call` to the server, and the rules about tools would not have been asked.
+      return resemblesMethod(target.method)
+        ? builtIn.defaultDeny
+        : byRule(server, caller, 'methods', target.method);
   }
+}
+
+/** A verdict about something that was begun with consent. */
+function settled(decision: Decision): Decision {
+  return decision.kind === 'confirm'
+    ? { kind: 'allow', rule: decision.rule, record: decision.record, rate: decision.rate }
+    : decision;
+}
+
+/** One stream for several resources: the strictest verdict is the verdict, and what must be confirmed cannot be followed. */
+function toAll(server: ServerOrders, caller: string, uris: readonly string[]): Decision {
+  if (!sees(server, caller)) return builtIn.unknownServer;
+  for (const uri of uris) {
+    const decision = byRule(server, caller, 'resources', uri);
+    if (decision.kind === 'deny') return decision;
+    if (decision.kind === 'confirm') return builtIn.unconfirmable;
+  }
+  return builtIn.conversation;
 }
 
 /** Known notifications tell a caller about what it may see already; everything that asks needs a rule. */
@@ -56,8 +83,9 @@ function thrown(switches: Switches, { server, target, principal }: Judged): Deni
   if (switches.lockdown !== undefined) return switchedOff.lockdown;
   if (switches.callers.has(principal.name)) return switchedOff.caller;
   if (switches.servers.has(server)) return switchedOff.server;
-  if (target.kind === 'tool' && switches.tools.size > 0 && switches.tools.has(`${server}/${target.name}`))
-    return switchedOff.tool;
+  if (switches.tools.size === 0) return undefined;
+  const tool = target.kind === 'tool' ? target.name : target.kind === 'task' ? target.tool : undefined;
+  if (tool !== undefined && switches.tools.has(`${server}/${tool}`)) return switchedOff.tool;
   return undefined;
 }
 
@@ -67,7 +95,7 @@ function sees(server: ServerOrders, caller: string): boolean {
   return false;
 }
 
-type Surface = 'tools' | 'resources' | 'prompts' | 'upcalls';
+type Surface = 'tools' | 'resources' | 'prompts' | 'upcalls' | 'methods';
 
 const rank = { allow: 0, confirm: 1, deny: 2 } as const;
 

@@ -1,7 +1,8 @@
 import type { Call, Listing, Target } from '../domain/call.ts';
 import type { Answer, Json, JsonText } from '../domain/message.ts';
 import type { Orders } from '../domain/orders.ts';
-import { array, elements, member, members, object, valueOf, withMember } from '../protocol/codec.ts';
+import { array, elements, encode, member, members, object, valueOf, withMember } from '../protocol/codec.ts';
+import { modernRevisions } from '../protocol/era.ts';
 import { decide } from './decide.ts';
 
 /**
@@ -12,12 +13,17 @@ import { decide } from './decide.ts';
 export function narrow(orders: Orders, call: Call, answer: Answer): Answer {
   if (answer.kind === 'error') return answer;
   const { target, message } = call;
-  if (target.kind === 'listing') return narrowListing(orders, call, target.of, answer);
-  if (message.kind === 'request' && message.method === 'initialize') return narrowInitialize(answer);
+  if (target.kind === 'listing')
+    return asPrivate(orders, call, narrowListing(orders, call, target.of, answer));
+  if (message.kind !== 'request') return answer;
+  if (message.method === 'initialize') return narrowCapabilities(answer);
+  if (message.method === 'server/discover') return asPrivate(orders, call, narrowDiscovery(answer));
   return answer;
 }
 
 function narrowListing(orders: Orders, call: Call, of: Listing, answer: Answer): Answer {
+  // Whose task it is, the ledger of tasks knows; it has left out the others already.
+  if (of === 'tasks' || answer.kind === 'error') return answer;
   const listed = member(answer.text, [of]);
   if (listed === undefined) return answer;
   const value = valueOf(listed);
@@ -36,8 +42,10 @@ function narrowListing(orders: Orders, call: Call, of: Listing, answer: Answer):
   return { kind: 'result', text: withMember(answer.text, [of], array(kept)) };
 }
 
+type Trimmed = Exclude<Listing, 'tasks'>;
+
 /** What an entry of a listing would be called by; undefined for an entry that nobody could call. */
-function entryTarget(of: Listing, entry: Json): Target | undefined {
+function entryTarget(of: Trimmed, entry: Json): Target | undefined {
   if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) return undefined;
   switch (of) {
     case 'tools':
@@ -74,10 +82,40 @@ function namedTwice(targets: readonly (Target | undefined)[]): ReadonlySet<strin
   return twice;
 }
 
-/** What a server may offer through us. `tasks` is not carried yet; what we do not know, we cannot govern. */
-const carried = new Set(['completions', 'experimental', 'logging', 'prompts', 'resources', 'tools']);
+/** What a server may offer through us; what we do not know, we cannot govern. */
+const carried = new Set([
+  'completions',
+  'experimental',
+  'extensions',
+  'logging',
+  'prompts',
+  'resources',
+  'tasks',
+  'tools',
+]);
 
-function narrowInitialize(answer: Answer): Answer {
+/** A listing that differs by caller must not be kept for another one by whatever stands between (2026-07-28 caching). */
+function asPrivate(orders: Orders, call: Call, answer: Answer): Answer {
+  if (answer.kind === 'error' || !answer.text.includes('"cacheScope":"public"')) return answer;
+  const server = orders.servers.get(call.server);
+  const { callers } = orders.switches;
+  if (server?.rules.every((rule) => rule.callers === undefined) === true && callers.size === 0) return answer;
+  return { ...answer, text: withMember(answer.text, ['cacheScope'], encode('private')) };
+}
+
+/** The revisions that are served to modern clients are ours to say, whatever else the server could speak. */
+function narrowDiscovery(answer: Answer): Answer {
+  const trimmed = narrowCapabilities(answer);
+  if (trimmed.kind === 'error') return trimmed;
+  const versions = member(trimmed.text, ['supportedVersions']);
+  const spoken = versions?.startsWith('[') === true ? valueOf(versions) : [];
+  const kept = Array.isArray(spoken) ? modernRevisions.filter((it) => spoken.includes(it)) : [];
+  if (versions === encode(kept)) return trimmed;
+  return { ...trimmed, text: withMember(trimmed.text, ['supportedVersions'], encode(kept)) };
+}
+
+function narrowCapabilities(answer: Answer): Answer {
+  if (answer.kind === 'error') return answer;
   const offered = member(answer.text, ['capabilities']);
   if (offered?.charCodeAt(0) !== '{'.charCodeAt(0)) return answer;
   const entries = members(offered);

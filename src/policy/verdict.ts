@@ -36,7 +36,7 @@ function permit(rule: string): Permit {
 export const builtIn = {
   unknownServer: denial('built-in: unknown server', 'There is no such server for this caller.', true),
   defaultDeny: denial('built-in: default deny', 'No rule allows it.', true),
-  unconfirmable: denial('built-in: default deny', 'A message from a server cannot be confirmed.', true),
+  unconfirmable: denial('built-in: default deny', 'This cannot be held until somebody agrees.', true),
   conversation: permit('built-in: conversation'),
   listings: permit('built-in: listings are trimmed'),
   notices: permit('built-in: known notifications'),

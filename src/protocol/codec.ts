@@ -202,12 +202,12 @@ export function members(text: JsonText): [string, JsonText][] {
   return found;
 }
 
-/** The elements of an array text, each as it stands. */
-export function elements(text: JsonText): JsonText[] {
+/** The elements of an array text, each as it stands; the first so many of them. */
+export function elements(text: JsonText, countMax = Number.POSITIVE_INFINITY): JsonText[] {
   const found: JsonText[] = [];
   if (text.charCodeAt(0) !== 0x5b) throw new Fault('BAD_PARAMS', { detail: 'not an array' });
   let at = 1;
-  while (text.charCodeAt(at) !== 0x5d) {
+  while (text.charCodeAt(at) !== 0x5d && found.length < countMax) {
     const end = skipValue(text, at);
     found.push(text.slice(at, end) as JsonText);
     if (text.charCodeAt(end) !== 0x2c) break;

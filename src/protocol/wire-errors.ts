@@ -1,9 +1,10 @@
 import type { Target } from '../domain/call.ts';
+import type { Era } from '../domain/era.ts';
 import type { Denial, Exhausted } from '../domain/decision.ts';
 import type { Fault, FaultCode } from '../domain/faults.ts';
 import type { Json, JsonText } from '../domain/message.ts';
 import type { Outcome } from '../domain/outcome.ts';
-import { encode, errorBody } from './codec.ts';
+import { encode, errorBody, member, withMember } from './codec.ts';
 
 /**
  * Every fault's numbers: HTTP status and JSON-RPC code. Codes of our own lie outside −32768…−32000, as the 2026-07-28
@@ -25,9 +26,16 @@ const numbers: Readonly<Record<FaultCode, readonly [status: number, code: number
   UNAUTHENTICATED: [401, 1401],
   UNKNOWN_SESSION: [404, 1404],
   NO_SESSION: [400, -32000],
+  UNKNOWN_EVENT: [400, -32000],
   SESSION_BUSY: [409, 1409],
   TOO_MANY: [429, 1429],
   UNSUPPORTED_VERSION: [400, -32000],
+  UNSUPPORTED_REVISION: [400, -32022],
+  MISSING_META: [400, -32602],
+  HEADER_MISMATCH: [400, -32020],
+  LACKS_CAPABILITY: [400, -32021],
+  STALE_STATE: [200, -32602],
+  CANNOT_CROSS: [200, -32601],
   UNKNOWN_METHOD: [200, -32601],
   ORDERS_CHANGED: [200, 1412],
   CANCELLED: [200, 1499],
@@ -60,7 +68,8 @@ export type WireReply = {
 export function wordFault(fault: Fault, callId: string): WireReply {
   const [status, code] = numbers[fault.code];
   const retryInMs = status === 503 || status === 429 ? 5_000 : undefined;
-  return { status, kind: 'error', body: errorBody(code, fault.says, { correlationId: callId }), retryInMs };
+  const body = errorBody(code, fault.says, { ...fault.data, correlationId: callId });
+  return { status, kind: 'error', body, retryInMs };
 }
 
 /**
@@ -68,7 +77,34 @@ export function wordFault(fault: Fault, callId: string): WireReply {
  * a refusal that the model can act on (a limit, a no) is a tool result with `isError`, so that the model reads it
  * (2025-11-25 server/tools, error handling).
  */
-export function wordOutcome(outcome: Outcome, callId: string): WireReply {
+export function wordOutcome(outcome: Outcome, callId: string, era: Era): WireReply {
+  const reply = wordLegacy(outcome, callId);
+  return era === 'modern' ? inModern(reply, outcome) : reply;
+}
+
+/** HTTP status of the JSON-RPC errors that have one (2026-07-28 streamable-http, status codes). */
+const modernStatus: ReadonlyMap<number, number> = new Map([
+  [-32601, 404],
+  [-32020, 400],
+  [-32021, 400],
+  [-32022, 400],
+]);
+
+/** The same reply as the modern era words it: results say their type, and some errors have other numbers. */
+function inModern(reply: WireReply, outcome: Outcome): WireReply {
+  if (reply.kind === 'result') {
+    // A server's own result says so itself; ours are those that never reached it.
+    if (outcome.kind === 'answered' || outcome.kind === 'accepted') return reply;
+    return { ...reply, body: withMember(reply.body, ['resultType'], encode('complete')) };
+  }
+  const code = Number(member(reply.body, ['code']));
+  // -32002 may not be used any more (2026-07-28 basic/index, error codes).
+  if (code === -32002) return { ...reply, body: withMember(reply.body, ['code'], encode(-32602)) };
+  const status = modernStatus.get(code);
+  return status === undefined ? reply : { ...reply, status };
+}
+
+function wordLegacy(outcome: Outcome, callId: string): WireReply {
   switch (outcome.kind) {
     case 'answered':
       return { status: 200, kind: outcome.answer.kind, body: outcome.answer.text, retryInMs: undefined };
@@ -109,6 +145,10 @@ function wordDenial(why: Denial, target: Target, callId: string): WireReply {
       return error(-32002, 'Resource not found', { uri: target.uri });
     case 'completion':
       return error(-32602, 'Unknown reference');
+    case 'task':
+      return error(-32602, 'There is no such task.');
+    case 'subscription':
+      return error(-32602, 'Resource not found', { uris: [...target.uris] });
     case 'protocol':
     case 'listing':
       return error(1404, 'There is nothing at this address.');

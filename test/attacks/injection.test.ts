@@ -247,11 +247,14 @@ tools = ["*"]
             daemon.port,
             postText(path, daemon.port, headers(session), body),
           );
-          const events = readEvents(replies[0]?.body ?? '');
-          for (const event of events) {
+          const [mark, ...events] = readEvents(replies[0]?.body ?? '');
+          const [, stream] = /^([\w-]{8}\.\d+)\.0\.1$/.exec(mark?.lastEventId ?? '') ?? [];
+          assert.ok(stream !== undefined, 'the stream begins with a mark of ours');
+          assert.deepEqual([mark?.data, mark?.retry], ['', 1000]);
+          for (const [at, event] of events.entries()) {
             assert.equal(event.type, 'message');
-            assert.equal(event.lastEventId, '', 'a text set an event id');
-            assert.equal(event.retry, undefined, 'a text set a retry time');
+            assert.equal(event.lastEventId, `${stream}.${at + 1}`, 'a text set an event id');
+            assert.equal(event.retry, 1000, 'a text set a retry time');
           }
           return events.map(({ data }) => JSON.parse(data) as Record<string, Record<string, unknown>>);
         };

@@ -172,7 +172,7 @@ describe('JSON-RPC messages that mean one thing to us and another to somebody el
     ear.assertClean(({ method, target }) => method === 'tools/call' && target === 'write_file');
   });
 
-  test('what somebody says yes to is what goes out, and a yes does not make it a task', async () => {
+  test('what somebody says yes to is what goes out, to the byte', async () => {
     await using daemon = await startReference();
     const ear = new Ear(daemon);
     const session = await daemon.session('fx');
@@ -188,10 +188,13 @@ describe('JSON-RPC messages that mean one thing to us and another to somebody el
       argsSha256: string;
     }[];
     await order(daemon, 'approve', { id });
-    assert.equal((await reply).body.result?.['task'], undefined);
+    await reply;
     const [told, ...more] = ear.since(mark);
     assert.deepEqual(more, []);
-    assert.equal(told?.params, '{"name":"write_file","arguments":{"path":"/a","text":"\u2028"}}');
+    assert.equal(
+      told?.params,
+      '{"task":{"ttl":60000},"name":"write_file","arguments":{"path":"/a","text":"\u2028"}}',
+    );
     assert.equal(asked?.argsText, told.params);
     assert.equal(asked.argsSha256, createHash('sha256').update(told.params).digest('hex'));
   });

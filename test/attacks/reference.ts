@@ -93,6 +93,7 @@ const conversation = new Set([
   'prompts/list',
   'resources/list',
   'resources/templates/list',
+  'server/discover',
   'notifications/initialized',
   'notifications/cancelled',
   'notifications/progress',

@@ -98,6 +98,7 @@ export function sampleSession(more: Partial<Session> = {}): Session {
     id: 'full-session-id',
     principal: { name: 'alice' },
     server: 'files',
+    era: 'legacy',
     agreed: { protocolVersion: '2025-11-25', client: { name: 'desk', version: '9' }, clientCapabilities: [] },
     ...more,
   };
@@ -118,6 +119,9 @@ export function sampleArrival(more: Partial<Arrival> = {}): Arrival {
       method: 'tools/call',
       params: '{"name":"read","arguments":{"path":"/a"}}' as JsonText,
     },
+    era: 'legacy',
+    mirror: undefined,
+    halt: new Halt(),
     outlet: { send: () => 'gone' },
     ...more,
   };
@@ -136,6 +140,7 @@ export function sampleCall(
     target,
     params: params === undefined ? {} : (JSON.parse(params) as JsonObject),
     halt: new Halt(),
+    resumes: undefined,
   };
 }
 

@@ -5,6 +5,7 @@ import type { DataPlane } from '../../src/call/data-plane.ts';
 import type { Arrival, Call } from '../../src/domain/call.ts';
 import type { Charge, Consent } from '../../src/domain/decision.ts';
 import { Fault } from '../../src/domain/faults.ts';
+import { Halt } from '../../src/domain/halt.ts';
 import type { JsonText } from '../../src/domain/message.ts';
 import type { Orders, RuleText } from '../../src/domain/orders.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
@@ -20,6 +21,7 @@ const rule = (name: string, verdict: RuleText['verdict'], tools: string[]): Rule
   resources: [],
   prompts: [],
   upcalls: [],
+  methods: [],
   record: [],
   rate: undefined,
   answerWithinMs: 1000,
@@ -40,6 +42,9 @@ function ordersOf(rules: readonly RuleText[], version: string): Orders {
     startWithinMs: 1,
     childrenMax: 1,
     lineBytesMax: 1,
+    protocol: 'legacy',
+    idleMs: 1,
+    spare: 0,
   } as const;
   const limits = { perCaller: undefined, perTool: undefined };
   const switches = { tools: new Map(), servers: new Map(), callers: new Map(), lockdown: undefined };
@@ -70,6 +75,9 @@ function arrival(tool: string): Arrival {
       method: 'tools/call',
       params: `{"name":"${tool}","arguments":{}}` as JsonText,
     },
+    era: 'legacy',
+    mirror: undefined,
+    halt: new Halt(),
     outlet: { send: () => 'gone' },
   };
 }
@@ -111,7 +119,7 @@ function fakePlane(
     sessions: {
       resolve: (principal) => {
         step('session');
-        return { id: 's', principal, server: 'fx', agreed: undefined };
+        return { id: 's', principal, server: 'fx', era: 'legacy', agreed: undefined };
       },
       agree: () => undefined,
       reachedBy: () => [],
@@ -137,7 +145,10 @@ function fakePlane(
         return options.consent ?? { kind: 'approved', by: 'policy' };
       },
     },
+    tasks: { toolOf: () => undefined, claim: (_call, answer) => answer },
+    rounds: { resume: (call) => call, pause: (_call, answer) => answer },
     fleet: {
+      mirrored: () => [],
       forward: async (pass) => {
         pass.spend();
         step('forward');
@@ -292,6 +303,7 @@ describe('the life of a call', () => {
     const greedy = {
       ...plane,
       fleet: {
+        mirrored: () => [],
         forward: async (pass: Pass) => {
           pass.spend();
           pass.spend();

@@ -5,13 +5,14 @@ import type { Arrival, Call, Target } from '../../src/domain/call.ts';
 import { Fault, type FaultCode } from '../../src/domain/faults.ts';
 import type { Message } from '../../src/domain/message.ts';
 import { decide } from '../../src/policy/decide.ts';
+import { Halt } from '../../src/domain/halt.ts';
 import { encode, readMessage } from '../../src/protocol/codec.ts';
 import { absent, corpusLines } from '../support/corpora.ts';
 import { me, ordersFor, referenceRules } from '../policy/support.ts';
 
-const session = { id: 's', principal: me, server: 'fx', agreed: undefined };
+const session = { id: 's', principal: me, server: 'fx', era: 'legacy', agreed: undefined } as const;
 
-function name(message: Message): Call {
+function name(message: Message, toolOf: () => string | undefined = () => undefined): Call {
   const arrival: Arrival = {
     id: 'c-1',
     at: 5,
@@ -21,9 +22,12 @@ function name(message: Message): Call {
     sessionId: undefined,
     userAgent: undefined,
     message,
+    era: 'legacy',
+    mirror: undefined,
+    halt: new Halt(),
     outlet: { send: () => 'sent' },
   };
-  return nameCall(arrival, me, session);
+  return nameCall(arrival, me, session, { toolOf });
 }
 
 const request = (method: string, params?: object): Message => ({
@@ -72,7 +76,10 @@ describe('a call aims at', () => {
       { kind: 'reply', id: 's-1', answer: { kind: 'result', text: encode({}) } },
       { kind: 'protocol', method: 'reply' },
     ],
-    [request('tasks/result', { taskId: 'x' }), { kind: 'unknown', method: 'tasks/result' }],
+    [request('tasks/result', { taskId: 'x' }), { kind: 'task', id: 'x', tool: undefined }],
+    [request('tasks/list'), { kind: 'listing', of: 'tasks' }],
+    [request('server/discover'), { kind: 'unknown', method: 'server/discover' }],
+    [request('tasks/update', { taskId: 'x' }), { kind: 'unknown', method: 'tasks/update' }],
     [request('x/exec'), { kind: 'unknown', method: 'x/exec' }],
     [request('constructor'), { kind: 'unknown', method: 'constructor' }],
     [
@@ -146,14 +153,25 @@ test('only a cancelled-notification cancels another call', () => {
   assert.equal(cancelsAnother(name(notice('notifications/progress', {}))), false);
 });
 
-test('a call that asks to be a task goes on as a plain call, without the member', () => {
-  const named = name(request('tools/call', { name: 'echo', task: { ttl: 1 }, arguments: { n: 1 } }));
-  assert.equal(decide(ordersFor(referenceRules), named).kind, 'allow');
+test('a task is what its tool is, and a task that nobody here began is nothing', () => {
+  const message = request('tasks/result', { taskId: 't1' });
+  assert.deepEqual(name(message, () => 'write').target, { kind: 'task', id: 't1', tool: 'write' });
+  const orders = ordersFor(referenceRules);
   assert.equal(
-    named.message.kind === 'request' && named.message.params,
-    '{"name":"echo","arguments":{"n":1}}',
+    decide(
+      orders,
+      name(message, () => 'echo'),
+    ).kind,
+    'allow',
   );
-  assert.equal(Object.hasOwn(named.params, 'task'), false);
+  assert.equal(
+    decide(
+      orders,
+      name(message, () => 'delete_file'),
+    ).kind,
+    'deny',
+  );
+  assert.equal(decide(orders, name(message)).kind, 'deny');
 });
 
 test(
@@ -175,7 +193,7 @@ test(
       CONFIRM: ['confirm'],
       FORWARD_ONCE: ['allow'],
       DENY_UNKNOWN_METHOD: ['unknown'],
-      DENY_NOT_FOUND: ['unknown'],
+      DENY_NOT_FOUND: ['unknown', 'deny'],
       REJECT_INVALID: ['BAD_MESSAGE', 'BAD_PARAMS', 'TOO_LARGE'],
       REJECT_PARSE: ['BAD_JSON'],
     };

@@ -24,7 +24,7 @@ function call(caller = 'alice'): Call {
     at: 0,
     remote: '',
     principal,
-    session: { id: 's', principal, server: 'files', agreed: undefined },
+    session: { id: 's', principal, server: 'files', era: 'legacy', agreed: undefined },
     server: 'files',
     target: { kind: 'tool', name: 'write' },
     message: { kind: 'request', id: 1, method: 'tools/call', params },
@@ -32,6 +32,8 @@ function call(caller = 'alice'): Call {
     userAgent: undefined,
     outlet: { send: () => 'gone' },
     halt: new Halt(),
+    mirror: undefined,
+    resumes: undefined,
   };
 }
 

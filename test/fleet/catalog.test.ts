@@ -6,7 +6,7 @@ import type { Json, JsonObject } from '../../src/domain/message.ts';
 import type { Catalog } from '../../src/domain/upstream.ts';
 import { readCatalog } from '../../src/fleet/catalog.ts';
 import { Connection } from '../../src/fleet/connection.ts';
-import { greetingFor } from '../../src/fleet/shared.ts';
+import { greetingFor } from '../../src/fleet/introduce.ts';
 import { Tally } from '../../src/fleet/tally.ts';
 import { encode } from '../../src/protocol/codec.ts';
 
@@ -39,7 +39,7 @@ async function catalogOf(
     capabilities,
     serverInfo: { name: 'n', version: 'v' },
   });
-  const catalog = await readCatalog(connection, greeting, 1000, (method) => failed.push(method));
+  const catalog = await readCatalog(connection, greeting, undefined, 1000, (method) => failed.push(method));
   connection.end(new Fault('UPSTREAM_DOWN'));
   return { ...catalog, failed, asked };
 }
@@ -115,7 +115,11 @@ describe('greetingFor', () => {
   it('speaks the client’s revision where that is one, and leaves out what cannot be shared', () => {
     const seen = JSON.parse(greetingFor(greeting, '2025-03-26')) as JsonObject;
     assert.equal(seen['protocolVersion'], '2025-03-26');
-    assert.deepEqual(seen['capabilities'], { tools: {}, resources: { listChanged: true } });
+    assert.deepEqual(seen['capabilities'], {
+      tools: {},
+      logging: {},
+      resources: { subscribe: true, listChanged: true },
+    });
     assert.equal(seen['instructions'], 'i');
   });
   it('otherwise speaks the server’s', () => {

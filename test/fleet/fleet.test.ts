@@ -237,8 +237,9 @@ describe('a server that all sessions share', () => {
     assert.equal(one['protocolVersion'], '2025-06-18');
     const capabilities = {
       tools: { listChanged: true },
-      resources: { listChanged: true },
+      resources: { subscribe: true, listChanged: true },
       prompts: {},
+      logging: {},
       completions: {},
     };
     assert.deepEqual(one['capabilities'], capabilities);
@@ -249,33 +250,37 @@ describe('a server that all sessions share', () => {
     assert.equal(statusOf(fleet).children, 1);
   });
 
-  it('refuses what would change the child for everybody, and swallows what concerns one client', async () => {
+  it('refuses what cannot be shared, and swallows what concerns one client', async () => {
     const { fleet } = start([specOf('answers', { sharing: 'all' })]);
     await fleet.waitReady(10_000);
-    for (const method of ['resources/subscribe', 'resources/unsubscribe', 'logging/setLevel', 'tasks/list']) {
+    for (const [method, expected] of [
+      ['tasks/list', -32601],
+      ['resources/subscribe', -32602],
+      ['resources/unsubscribe', -32602],
+      ['logging/setLevel', -32602],
+    ] as const) {
       const { code } = errorOf(await fleet.forward(passOf(request(method, {})).pass));
-      assert.equal(code, -32601, method);
+      assert.equal(code, expected, method);
     }
     assert.equal(await fleet.forward(passOf(notice('notifications/roots/list_changed')).pass), undefined);
   });
 
-  it('lets nobody be asked, and keeps log lines to itself', async () => {
+  it('lets nobody be asked', async () => {
     const { fleet, upcalls } = start([specOf('answers', { sharing: 'all' })]);
     assert.match(await callText(fleet, toolCall('ask_sampling')), /-32601/);
-    await callText(fleet, toolCall('log', { text: 'for whom?' }));
     assert.deepEqual(upcalls, []);
-    assert.equal(statusOf(fleet).dropped, 1);
   });
 
-  it('tells everybody when its tools change, and reads them again', async () => {
+  it('tells every session when its tools change, and reads them again', async () => {
     const { fleet, upcalls } = start([specOf('answers', { sharing: 'all' })]);
     await fleet.waitReady(10_000);
+    await Promise.all([openSession(fleet, 'A'), openSession(fleet, 'B')]);
     const before = statusOf(fleet).catalog?.tools.size ?? 0;
     await callText(fleet, toolCall('change_tools'));
     await until(() => statusOf(fleet).catalog?.tools.size === before + 1);
     assert.deepEqual(
       upcalls.map(({ audience, message }) => [audience, message.method]),
-      [[{ kind: 'everyone' }, 'notifications/tools/list_changed']],
+      ['A', 'B'].map((sessionId) => [{ kind: 'session', sessionId }, 'notifications/tools/list_changed']),
     );
   });
 });

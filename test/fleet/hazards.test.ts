@@ -175,6 +175,7 @@ it('a crash in the middle of a call fails that call, and the next one finds a ne
 
 it('a child that never answers costs its caller the time limit and nobody else anything', async () => {
   const { fleet } = start([specOf('never-answers', { sharing: 'all', answerWithinMs: 100 })]);
+  await until(() => statusOf(fleet).state === 'ready');
   await assert.rejects(ask(fleet, toolCall('x')), fault('UPSTREAM_TIMEOUT'));
   assert.ok((await fleet.ping('fx')) >= 0);
   assert.equal(statusOf(fleet).inFlight, 0);

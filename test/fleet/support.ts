@@ -25,6 +25,9 @@ export function specOf(fixture: string, more: Partial<ServerSpec> = {}): ServerS
     env: {},
     secrets: {},
     sharing: 'session',
+    protocol: 'legacy',
+    idleMs: 600_000,
+    spare: 0,
     concurrency: 16,
     waitingMax: 16,
     answerWithinMs: 10_000,
@@ -78,8 +81,13 @@ let calls = 0;
 export type Asked = { readonly pass: Pass; readonly call: Call };
 
 /** A pass as the trail would issue it. */
-export function passOf(message: Message, sessionId = 'A', stands: () => boolean = () => true): Asked {
-  const principal = { name: 'tester' };
+export function passOf(
+  message: Message,
+  sessionId = 'A',
+  stands: () => boolean = () => true,
+  caller = 'tester',
+): Asked {
+  const principal = { name: caller };
   const method = message.kind === 'reply' ? 'reply' : message.method;
   const target: Target = { kind: 'protocol', method };
   const params =
@@ -89,7 +97,7 @@ export function passOf(message: Message, sessionId = 'A', stands: () => boolean 
     at: 0,
     remote: '127.0.0.1',
     principal,
-    session: { id: sessionId, principal, server: 'fx', agreed: undefined },
+    session: { id: sessionId, principal, server: 'fx', era: 'legacy', agreed: undefined },
     server: 'fx',
     target,
     message,
@@ -97,6 +105,8 @@ export function passOf(message: Message, sessionId = 'A', stands: () => boolean 
     userAgent: undefined,
     outlet: { send: () => 'gone' },
     halt: new Halt(),
+    mirror: undefined,
+    resumes: undefined,
   };
   const permit = { kind: 'allow', rule: 'test', record: [], rate: undefined } as const;
   const approval = { kind: 'approved', by: 'nobody had to be asked' } as const;
@@ -151,9 +161,12 @@ export function errorOf(answer: Answer | undefined): JsonObject {
   return valueOf(answer.text) as JsonObject;
 }
 
-/** Waits until something is so; the test's own time limit ends it when it never is. */
-export async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 10));
+/** Waits until something is so, and says what was not: a loop without end would keep the children of a failed test alive. */
+export async function until(isSo: () => boolean, tries = 3000): Promise<void> {
+  for (let i = 0; !isSo(); i++) {
+    if (i >= tries) throw new Error(`still not so: ${String(isSo)}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
 }
 
 /** Whether a process runs. One that is dead and not yet collected by its parent does not. */

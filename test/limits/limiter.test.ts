@@ -39,7 +39,7 @@ function call({
     at: 0,
     remote: '',
     principal,
-    session: { id: session, principal, server, agreed: undefined },
+    session: { id: session, principal, server, era: 'legacy', agreed: undefined },
     server,
     target,
     message: message ?? { kind: 'request', id: 1, method: 'm', params: undefined },
@@ -47,6 +47,8 @@ function call({
     userAgent: undefined,
     outlet: { send: () => 'gone' },
     halt: new Halt(),
+    mirror: undefined,
+    resumes: undefined,
   };
 }
 

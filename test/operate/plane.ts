@@ -21,6 +21,8 @@ export function serverOf(name: string, more: Partial<UpstreamStatus> = {}): Upst
     sharing: 'session',
     pid: 4711,
     children: 1,
+    spares: 0,
+    idle: 0,
     restarts: 0,
     pingMs: 0.1234,
     inFlight: 0,
@@ -37,6 +39,7 @@ export function serverOf(name: string, more: Partial<UpstreamStatus> = {}): Upst
       resources: [],
       resourceTemplates: [],
       prompts: [],
+      mirrored: new Map(),
     },
     ...more,
   };
@@ -48,7 +51,7 @@ export function callTo(server: string, tool: string, caller = 'ana'): Call {
     at: 0,
     remote: '127.0.0.1',
     principal: { name: caller },
-    session: { id: 's', principal: { name: caller }, server, agreed: undefined },
+    session: { id: 's', principal: { name: caller }, server, era: 'legacy', agreed: undefined },
     server,
     target: { kind: 'tool', name: tool },
     message: { kind: 'request', id: 1, method: 'tools/call', params: undefined },
@@ -56,6 +59,8 @@ export function callTo(server: string, tool: string, caller = 'ana'): Call {
     userAgent: undefined,
     outlet: { send: () => 'sent' },
     halt: new Halt(),
+    mirror: undefined,
+    resumes: undefined,
   };
 }
 

@@ -90,4 +90,18 @@ describe('health', () => {
     ]);
     assert.equal(said.servers[1]?.offers, null);
   });
+
+  test('says of each server how it is shared, and how many children are spare or asleep', () => {
+    const servers = [
+      serverOf('a', { sharing: 'principal', children: 3, idle: 2 }),
+      serverOf('b', { children: 4, spares: 2 }),
+    ];
+    assert.deepEqual(
+      report(judge(facts({ servers }))).servers.map((it) => [it.sharing, it.children, it.spares, it.idle]),
+      [
+        ['principal', 3, 0, 2],
+        ['session', 4, 2, 0],
+      ],
+    );
+  });
 });

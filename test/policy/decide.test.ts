@@ -261,3 +261,30 @@ test(
     }
   },
 );
+
+describe('what MCP does not know', () => {
+  const orders = ordersFor([
+    rule('extension', 'allow', { methods: ['x/*', 'notifications/x'] }),
+    rule('everything else of it', 'allow', { tools: ['echo'], methods: ['*'] }),
+    rule('not this', 'deny', { methods: ['x/secret'] }),
+  ]);
+  const verdict = (method: string) => decide(orders, asks({ kind: 'unknown', method })).kind;
+  test('is allowed by its own rule, denied by one, and nothing without one', () => {
+    assert.equal(verdict('x/exec'), 'allow');
+    assert.equal(verdict('notifications/x'), 'allow');
+    assert.equal(verdict('x/secret'), 'deny');
+    const without = ordersFor([rule('all', 'allow', { tools: ['*'], upcalls: ['*'] })]);
+    assert.equal(decide(without, asks({ kind: 'unknown', method: 'x/exec' })).kind, 'deny');
+  });
+  test('is never a known method in another spelling', () => {
+    for (const method of [
+      'tools/Call',
+      'tools/call ',
+      'TOOLS/CALL',
+      'tools.call',
+      'tools//call',
+      'ｔools/call',
+    ])
+      assert.equal(verdict(method), 'deny', method);
+  });
+});

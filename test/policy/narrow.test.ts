@@ -15,7 +15,7 @@ const callFor = (target: Target, method: string): Call => ({
   at: 0,
   remote: '',
   principal: me,
-  session: { id: 's', principal: me, server: 'fx', agreed: undefined },
+  session: { id: 's', principal: me, server: 'fx', era: 'legacy', agreed: undefined },
   server: 'fx',
   target,
   message: { kind: 'request', id: 1, method, params: undefined },
@@ -23,6 +23,8 @@ const callFor = (target: Target, method: string): Call => ({
   userAgent: undefined,
   outlet: { send: () => 'sent' },
   halt: new Halt(),
+  mirror: undefined,
+  resumes: undefined,
 });
 
 const json = (text: string): JsonText => canonical(text, { bytesMax: 1e6, depthMax: 64 });
@@ -120,7 +122,7 @@ describe('other answers', () => {
     );
     assert.equal(
       narrow(orders, initialize, answer).text,
-      '{"protocolVersion":"2025-11-25","capabilities":{"tools":{"listChanged":true},"experimental":{"x":1.0}},"serverInfo":{"name":"a","version":"1"}}',
+      '{"protocolVersion":"2025-11-25","capabilities":{"tools":{"listChanged":true},"tasks":{"list":{}},"experimental":{"x":1.0}},"serverInfo":{"name":"a","version":"1"}}',
     );
   });
   test('come back as the same object', () => {

@@ -13,6 +13,7 @@ const catalogOf = (...names: string[]) => ({
   resources: [],
   resourceTemplates: [],
   prompts: [],
+  mirrored: new Map(),
 });
 
 test('a preview sorts the tools of a catalog as calls would find them', () => {

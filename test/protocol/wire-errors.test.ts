@@ -2,11 +2,19 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import type { Target } from '../../src/domain/call.ts';
 import { Fault, faults, type FaultCode } from '../../src/domain/faults.ts';
 import { wordFault, wordOutcome } from '../../src/protocol/wire-errors.ts';
 
 const text = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'errors.md'), 'utf8');
 const codes = Object.keys(faults) as FaultCode[];
+
+/** 2026-07-28 basic/index, error codes. */
+const specified: ReadonlyMap<string, number> = new Map([
+  ['HEADER_MISMATCH', -32020],
+  ['LACKS_CAPABILITY', -32021],
+  ['UNSUPPORTED_REVISION', -32022],
+]);
 
 describe('a fault on the wire', () => {
   for (const code of codes) {
@@ -22,7 +30,9 @@ describe('a fault on the wire', () => {
       assert.equal(error.message, faults[code].says);
       assert.ok(status >= 200 && status < 600);
       // Ours are positive; the spec keeps -32099 to -32000 for itself, but for the -32000 that older fronts use.
-      assert.ok(error.code > 0 || error.code === -32000 || error.code <= -32600, `${code}: ${error.code}`);
+      const given = specified.get(code);
+      const own = error.code > 0 || error.code === -32000 || error.code <= -32600;
+      assert.ok(given === undefined ? own : error.code === given, `${code}: ${error.code}`);
     });
 
     it(`${code} stands in the document with these numbers`, () => {
@@ -53,7 +63,25 @@ it('a hidden denial and something that does not exist are worded alike', () => {
     { kind: 'unknown', method: 'x/y' },
     { kind: 'protocol', method: 'ping' },
   ] as const) {
-    const worded = [hidden, absent].map((why) => wordOutcome({ kind: 'refused', why, target }, 'c'));
+    const worded = [hidden, absent].map((why) =>
+      wordOutcome({ kind: 'refused', why, target }, 'c', 'legacy'),
+    );
     assert.deepEqual(worded[0], worded[1]);
   }
+});
+
+it('the modern era has its own numbers for some errors, and its results say their type', () => {
+  const absent = { kind: 'deny', rule: 'x', reason: 'x', hidden: true } as const;
+  const worded = (target: Target) => wordOutcome({ kind: 'refused', why: absent, target }, 'c', 'modern');
+  const codeOf = (target: Target) => (JSON.parse(worded(target).body) as { code: number }).code;
+  assert.equal(worded({ kind: 'unknown', method: 'x/y' }).status, 404);
+  assert.equal(codeOf({ kind: 'unknown', method: 'x/y' }), -32601);
+  assert.equal(codeOf({ kind: 'resource', uri: 'file:///x' }), -32602);
+  const limited = { kind: 'exhausted', limit: '1/min', retryInMs: 1000 } as const;
+  const refused = wordOutcome(
+    { kind: 'refused', why: limited, target: { kind: 'tool', name: 'x' } },
+    'c',
+    'modern',
+  );
+  assert.equal((JSON.parse(refused.body) as { resultType: string }).resultType, 'complete');
 });

@@ -11,6 +11,12 @@ const launcher = join(projectRoot, 'src', 'launch.cjs');
 export const fixture = (name: string): string =>
   join(projectRoot, 'test', 'fixtures', 'servers', `${name}.ts`);
 
+/** What the daemon writes to its children is judged at the end of the run; see `tap.ts`. */
+const { MCPD_TEST_TAP } = process.env;
+const tapEnv = MCPD_TEST_TAP === undefined ? {} : { MCPD_TEST_TAP };
+const tapped =
+  MCPD_TEST_TAP === undefined ? [] : [`--import=${join(projectRoot, 'test', 'support', 'tap.ts')}`];
+
 export type DaemonOptions = {
   /** Server name → the text of its policy file. `$NODE` and `$FIXTURES` are filled in. */
   readonly servers: Readonly<Record<string, string>>;
@@ -96,7 +102,14 @@ export class TestDaemon {
 
   get env(): NodeJS.ProcessEnv {
     const { PATH, HOME } = process.env;
-    return { PATH, HOME, MCPD_STATE_DIR: this.state, MCPD_POLICIES: this.policies, ...this.options.env };
+    return {
+      PATH,
+      HOME,
+      ...tapEnv,
+      MCPD_STATE_DIR: this.state,
+      MCPD_POLICIES: this.policies,
+      ...this.options.env,
+    };
   }
 
   /** Writes a policy file, whole. */
@@ -110,7 +123,7 @@ export class TestDaemon {
   /** Starts the process and waits until it is ready (or says why not). */
   async boot(): Promise<void> {
     this.output = '';
-    const child = spawn(process.execPath, [launcher, 'run', '--policies', this.policies], {
+    const child = spawn(process.execPath, [...tapped, launcher, 'run', '--policies', this.policies], {
       env: this.env,
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -1,0 +1,39 @@
+import type { ServerResponse } from 'node:http';
+import type { RedactedJson } from '../domain/redacted.ts';
+import { endWithRetry, keepAlive, sendEvent, sendMark } from './stream.ts';
+
+/** An idle stream says so this often, so that a reader that went away is noticed. */
+const keepAliveMs = 15_000;
+
+/** Somebody reads an event stream on this connection. */
+export class EventReader {
+  readonly #res: ServerResponse;
+  #late: NodeJS.Timeout | undefined;
+
+  /** `left` is called once, when the connection is closed by either side. */
+  constructor(res: ServerResponse, left: () => void) {
+    this.#res = res;
+    const beat = setInterval(() => keepAlive(res), keepAliveMs);
+    res.on('close', () => {
+      clearInterval(beat);
+      clearTimeout(this.#late);
+      left();
+    });
+  }
+
+  /** Without an event id where the reader cannot come back. */
+  send = (text: RedactedJson, eventId?: string): 'sent' | 'gone' => sendEvent(this.#res, text, eventId);
+
+  mark = (eventId: string): void => sendMark(this.#res, eventId);
+
+  close = (): void => void this.#res.end();
+
+  /** Ends the connection; the reader is to come back for the rest. */
+  letGo(): void {
+    endWithRetry(this.#res);
+  }
+
+  letGoAfter(ms: number): void {
+    this.#late = setTimeout(() => this.letGo(), ms);
+  }
+}

@@ -1,0 +1,32 @@
+/**
+ * Loaded into every test process, and into every daemon that a test starts: writes down what goes to the stdin of supervised
+ * children, so that the run can be judged as a whole when it is over (`judge-lines.ts`).
+ */
+import childProcess from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { openSync, writeSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import { join } from 'node:path';
+
+const dir = process.env['MCPD_TEST_TAP'];
+/** The mark by which the fleet knows its own children; see `src/fleet/environment.ts`. */
+const mark = 'SUPERVISED_BY';
+
+if (dir !== undefined) {
+  const spawn = childProcess.spawn as (...args: unknown[]) => childProcess.ChildProcess;
+  const tapped = (...args: unknown[]): childProcess.ChildProcess => {
+    const child = spawn(...args);
+    const options = args[2] as childProcess.SpawnOptions | undefined;
+    if (child.stdin === null || options?.env?.[mark] === undefined) return child;
+    const file = openSync(join(dir, `${randomUUID()}.lines`), 'a', 0o600);
+    const { stdin } = child;
+    const write = stdin.write.bind(stdin) as (...them: unknown[]) => boolean;
+    stdin.write = ((chunk: string | Buffer, ...rest: unknown[]) => {
+      writeSync(file, typeof chunk === 'string' ? Buffer.from(chunk, 'utf8') : chunk);
+      return write(chunk, ...rest);
+    }) as typeof stdin.write;
+    return child;
+  };
+  childProcess.spawn = tapped as typeof childProcess.spawn;
+  syncBuiltinESMExports();
+}
