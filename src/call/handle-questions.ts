@@ -5,6 +5,7 @@ import type { Upcall } from '../domain/upstream.ts';
 import { decide } from '../policy/decide.ts';
 import { harmful } from '../policy/question.ts';
 import { elements, encode, member, members, object, objectOf, valueOf } from '../protocol/codec.ts';
+import { capabilityFor } from '../protocol/methods.ts';
 import type { DataPlane } from './data-plane.ts';
 
 /** Questions in one answer. */
@@ -26,12 +27,27 @@ export function refusedQuestion(call: Call, answer: Answer, plane: DataPlane): D
     const { message } = question;
     const target = { kind: 'upcall', method: message.method } as const;
     const decision =
+      (answer.kind === 'result' ? undeclared(call, message.method) : undefined) ??
       harmful(message.method, objectOf(message.params)) ??
       decide(orders, { server: call.server, principal: call.principal, target });
     plane.audit.upcall(question, call.session, decision, orders.version, decision.kind !== 'deny');
     if (decision.kind === 'deny') return refusalOf(message.method, decision);
   }
   return undefined;
+}
+
+const undeclaredRule = 'built-in: undeclared capability';
+
+/** A server must not ask for what the client did not declare in this request (2026-07-28 basic/index, capabilities). */
+function undeclared({ session }: Call, method: string): Denial | undefined {
+  const needed = capabilityFor(method);
+  if (needed === undefined || session.agreed?.clientCapabilities.includes(needed) === true) return undefined;
+  return {
+    kind: 'deny',
+    rule: undeclaredRule,
+    reason: 'The client did not declare that it can be asked this.',
+    hidden: false,
+  };
 }
 
 type Asked = readonly (readonly [key: string, text: JsonText])[];
@@ -97,7 +113,7 @@ function refusalOf(method: string, { rule }: Denial): Denial {
   return {
     kind: 'deny',
     rule,
-    reason: `the server asked for ${method.slice(0, 64)}, which the policy does not allow.`,
+    reason: `the server asked for ${method.slice(0, 64)}, which the ${rule === undeclaredRule ? 'client did not declare' : 'policy does not allow'}.`,
     hidden: false,
   };
 }

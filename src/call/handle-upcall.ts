@@ -61,7 +61,11 @@ function carryTo(session: Session, upcall: Upcall, plane: DataPlane): boolean {
 function waysTo(session: Session, upcall: Upcall, plane: DataPlane): readonly Outlet[] {
   const { method } = upcall.message;
   const standing = plane.sessions.standing(session);
-  if (upcall.callId !== undefined) return outlets(plane.inFlight.find(upcall.callId));
+  if (upcall.callId !== undefined) {
+    const call = plane.inFlight.find(upcall.callId);
+    // A task goes on after its call was answered.
+    return call === undefined ? [standing] : [call.outlet];
+  }
   if (method.endsWith('/list_changed') || method === 'notifications/resources/updated') return [standing];
   return [...outlets(plane.inFlight.newest(session)), standing];
 }

@@ -37,7 +37,7 @@ export const faults = {
   },
   CANNOT_CROSS: {
     side: 'upstream',
-    says: 'The server behind this address speaks an older protocol, which has nothing like this.',
+    says: 'The server behind this address speaks another revision of the protocol, which has nothing like this.',
   },
   UNKNOWN_METHOD: { side: 'caller', says: 'Method not found' },
   ORDERS_CHANGED: { side: 'policy', says: 'The policy changed while this call waited. Call again.' },

@@ -23,6 +23,9 @@ import { Questions } from './questions.ts';
 import { readLine, readLines, wireIdAtTheEdge, type ChildLine } from './read-line.ts';
 import type { Tally } from './tally.ts';
 
+/** Calls that became tasks, and may still be told of progress; beyond it the oldest hears no more. */
+const tasksMax = 256;
+
 /** Progress that one call may hear in a window; beyond it the rest of the window is left out. */
 const progressMax = 20_000;
 const progressWindowMs = 10_000;
@@ -55,6 +58,8 @@ export class Connection {
   readonly #dispatch: Dispatch;
   readonly #questions: Questions;
   readonly #deadlines: Deadlines;
+  /** By the id of the call that began the task. */
+  readonly #tasks = new Map<number, Order>();
   #introduced = false;
   #ended = false;
   #mayBatch = false;
@@ -252,7 +257,10 @@ export class Connection {
   #answered(id: RequestId, bytes: Buffer, tell: (order: Order) => void): void {
     // The string "1" is another id than the number 1, and we only ever send numbers.
     const order = typeof id === 'number' ? this.#dispatch.find(id) : undefined;
-    if (order !== undefined && this.#dispatch.settle(order)) return tell(order);
+    if (order !== undefined && this.#dispatch.settle(order)) {
+      if (order.progressToken !== undefined && becameTask(order, bytes)) this.#remember(order);
+      return tell(order);
+    }
     const late = typeof id === 'number' && this.#dispatch.knows(id);
     this.#work.tally.drop(late ? 'stray' : 'garbage', 'an answer that nobody waits for', bytes);
   }
@@ -321,11 +329,21 @@ export class Connection {
     return found;
   }
 
+  /** The token of a call that became a task stays good for the life of the task (2025-11-25 basic/utilities/tasks). */
+  #remember(order: Order): void {
+    this.#tasks.set(order.wireId, order);
+    for (const oldest of this.#tasks.keys()) {
+      if (this.#tasks.size <= tasksMax) break;
+      this.#tasks.delete(oldest);
+    }
+  }
+
   #progressed(notice: Notice, bytes: Buffer): void {
     const { hearing, tally } = this.#work;
     const token = notice.params && member(notice.params, ['progressToken']);
     const wireId = Number(token);
-    const order = String(wireId) === token ? this.#dispatch.find(wireId) : undefined;
+    const order =
+      String(wireId) === token ? (this.#dispatch.find(wireId) ?? this.#tasks.get(wireId)) : undefined;
     if (order?.about === undefined || order.progressToken === undefined || notice.params === undefined) {
       return tally.drop('stray', 'progress that nobody asked for', bytes);
     }
@@ -418,6 +436,11 @@ function namedAsAsked({ method, about }: Order, answer: Answer): Answer {
   if (about?.message.kind !== 'request') return answer;
   const text = withMember(answer.text, ['_meta', metaKeys.subscription], encode(about.message.id));
   return { ...answer, text };
+}
+
+/** Whether a call that asked to be a task was answered with one. */
+function becameTask({ about }: Order, bytes: Buffer): boolean {
+  return about?.params['task'] !== undefined && bytes.includes('"taskId"');
 }
 
 function garbled(order: Order, why: string): Fault {

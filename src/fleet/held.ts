@@ -5,6 +5,7 @@ import type { Answer, JsonText, Request } from '../domain/message.ts';
 import type { Pass } from '../domain/pass.ts';
 import type { Upcall } from '../domain/upstream.ts';
 import { encode, member, members, object } from '../protocol/codec.ts';
+import { capabilityFor } from '../protocol/methods.ts';
 import { paramsForLegacy, questionForModern } from '../protocol/translate.ts';
 import type { Connection } from './connection.ts';
 import { progressTokenOf, type Order } from './order.ts';
@@ -106,7 +107,7 @@ export class Held {
       return;
     }
     // Whatever the policy says: a client is asked only what it said that it can answer.
-    const needed = capabilityFor.get(request.method);
+    const needed = capabilityFor(request.method);
     if (needed === undefined || call.session.agreed?.clientCapabilities.includes(needed) !== true)
       return settle(cannot);
     this.#work.onUpcall({
@@ -220,12 +221,6 @@ function responsesIn({ message }: Call): readonly (readonly [string, JsonText])[
 }
 
 /** What a client must have declared to be asked something; there is nothing else that it can be asked (2026-07-28 schema, InputRequest). */
-const capabilityFor: ReadonlyMap<string, string> = new Map([
-  ['elicitation/create', 'elicitation'],
-  ['sampling/createMessage', 'sampling'],
-  ['roots/list', 'roots'],
-]);
-
 const cannot: Answer = { kind: 'error', text: encode({ code: -32601, message: 'Method not found' }) };
 const tooMany: Answer = {
   kind: 'error',

@@ -93,6 +93,17 @@ export function methodToServer(name: string, era: Era): Method | undefined {
   return found === undefined || found.direction === 'to-client' || !belongs(found, era) ? undefined : found;
 }
 
+/** The client capability that a server's question needs; undefined for what no client can be asked. */
+export function capabilityFor(method: string): string | undefined {
+  return neededFor.get(method);
+}
+
+const neededFor: ReadonlyMap<string, string> = new Map([
+  ['elicitation/create', 'elicitation'],
+  ['sampling/createMessage', 'sampling'],
+  ['roots/list', 'roots'],
+]);
+
 const plainNames: ReadonlySet<string> = new Set([...methods.keys()].map(plain));
 
 /** Whether some reader could take a name for one of the table: it differs only in case, in dots for slashes, or in blanks. */

@@ -338,6 +338,40 @@ describe('progress', () => {
     ]);
     assert.equal(tally.dropped, 5);
   });
+
+  it('of a call that became a task goes on after its answer, and of one that did not, ends with it', async () => {
+    const { connection, notices, say } = bench();
+    const wanted = (task: object) =>
+      passOf(request('tools/call', { name: 'x', ...task, _meta: { progressToken: 'tok' } }));
+    const began = wanted({ task: { ttl: 1 } });
+    const answers = [began, wanted({ task: { ttl: 1 } }), wanted({})].map(({ pass }) =>
+      connection.ask(pass, 1000),
+    );
+    await turn();
+    say({ id: 1, result: { task: { taskId: 't1', status: 'working' } } });
+    say({ id: 2, result: { content: [] } });
+    say({ id: 3, result: { task: { taskId: 't3' } } });
+    await Promise.all(answers);
+    for (const progressToken of [1, 2, 3])
+      say({ method: 'notifications/progress', params: { progressToken, progress: 1 } });
+    assert.deepEqual(
+      notices.map(({ callId }) => callId),
+      [began.call.id],
+    );
+  });
+
+  it('of one call, however much, does not cost the others their child', async () => {
+    const { connection, notices, tally, say } = bench();
+    const { pass } = passOf(toolCall('x', {}, { progressToken: 'tok' }));
+    const one = connection.ask(pass, 1000);
+    await turn();
+    for (let step = 0; step < 21_000; step++)
+      say({ method: 'notifications/progress', params: { progressToken: 1, progress: step } });
+    say({ id: 1, result: {} });
+    await one;
+    assert.equal(notices.length, 20_000);
+    assert.equal(tally.dropped, 1_000);
+  });
 });
 
 describe('questions of the child', () => {

@@ -8,10 +8,7 @@ export type Plan = {
   readonly callers: number;
   /** Answers to wait for, in all sessions together. */
   readonly replies: number;
-  /**
-   * One call in so many is given two progress notes, and another one a log line. mcpd takes a child for faulty that says
-   * more than 20 000 things in ten seconds which are no answers, however many callers wait for them.
-   */
+  /** One call in so many is given two progress notes, and another one a log line. */
   readonly notesEvery: number;
   /** Told now and then how many there are. */
   readonly onProgress: (replies: number, seconds: number) => void;

@@ -17,7 +17,7 @@ const { samples, ...figures } = await runCrowd({
   replies: count(values.replies),
   sessions: count(values.sessions),
   callers: count(values.callers),
-  notesEvery: 32,
+  notesEvery: 4,
   onProgress: (replies, seconds) =>
     console.log(`${replies} replies after ${seconds.toFixed(0)} s, ${(replies / seconds).toFixed(0)}/s`),
 });

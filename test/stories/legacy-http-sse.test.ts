@@ -85,6 +85,12 @@ class Old {
 }
 
 const on = '\nhttp_sse = true\n';
+const modern = {
+  _meta: {
+    'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+    'io.modelcontextprotocol/clientCapabilities': {},
+  },
+};
 const ping = (id: unknown) => ({ jsonrpc: '2.0', id, method: 'ping' });
 const worded = async (response: Response): Promise<string> =>
   `${response.status} ${(await response.text()).replace(/"correlationId":"[^"]*"/, '')}`;
@@ -260,12 +266,7 @@ describe('the older transport', () => {
       [400, -32000, ping(1), { 'mcp-protocol-version': '2025-11-25' }],
       [400, -32000, ping(1), { 'mcp-protocol-version': '1900-01-01' }],
       [400, -32000, ping(1), { 'mcp-protocol-version': '2026-07-28' }],
-      [
-        400,
-        -32600,
-        { ...ping(1), params: { _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' } } },
-        {},
-      ],
+      [400, -32600, { jsonrpc: '2.0', method: 'notifications/cancelled', params: modern }, {}],
       [403, 1403, ping(1), { origin: 'http://evil.example' }],
     ] as const) {
       const said = await worded(await old.post(body, more));
@@ -273,6 +274,18 @@ describe('the older transport', () => {
     }
     assert.equal((await old.post(ping(7), { 'mcp-protocol-version': '2024-11-05' })).status, 202);
     assert.equal((await old.events.message()).id, 7);
+    await old.events.leave();
+  });
+
+  it('tells a client of both eras, where it looks for answers, that this is the older one; nothing else is done', async () => {
+    const old = await Old.connect(daemon, 'guarded');
+    for (const method of ['server/discover', 'tools/list', 'tools/call']) {
+      const params = { ...modern, name: 'echo', arguments: { text: 'too new' } };
+      assert.equal((await old.post({ jsonrpc: '2.0', id: method, method, params })).status, 202);
+      const answer = await old.events.message();
+      assert.deepEqual([answer.id, answer.error?.code], [method, -32601]);
+    }
+    assert.ok(!daemon.raw().includes('too new'));
     await old.events.leave();
   });
 
