@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { Fault } from '../../src/domain/faults.ts';
 import type { Answer, JsonObject } from '../../src/domain/message.ts';
 import { metaKeys } from '../../src/protocol/era.ts';
-import { answersAll, asked, Bench, elicit, played, type Step } from '../rounds/bench.ts';
+import { accepted, answersAll, asked, Bench, elicit, played, type Step } from '../rounds/bench.ts';
 import { modern, type Asking } from '../rounds/support.ts';
 import { resultOf, until } from './support.ts';
 
@@ -15,6 +15,16 @@ const log = (level: string, data: string): Step => ({
 const listens = (notifications: JsonObject, more: Asking = {}) =>
   modern({ method: 'subscriptions/listen', params: { notifications }, ...more });
 const isHeld = (answer: Answer | undefined) => answer?.kind === 'result' && answer.held !== undefined;
+
+/** A call whose child answered while the client was away: what the client had heard before. */
+async function answeredLate(bench: Bench, n: string, text = '', how = can): Promise<Answer> {
+  const result = { content: [{ type: 'text', text }], n };
+  const first = await bench.play([elicit('x'), bench.gate(n), { result }], how).answer;
+  assert.ok(first !== undefined && isHeld(first));
+  bench.letGo(n);
+  await until(() => bench.bridge.supervisors().every(({ inFlight }) => inFlight === 0));
+  return first;
+}
 
 describe('a modern client in front of a legacy child', () => {
   it('is answered as its era has it, by a child that was told who it is', async () => {
@@ -96,10 +106,13 @@ describe('a modern client in front of a legacy child', () => {
   it('whose child asks ten thousand things gets sixteen of them, and its child a no to the rest', async () => {
     await using bench = new Bench({ spec: { waitingMax: 64 } });
     const steps = Array.from({ length: 2_000 }, (_, n) => elicit(`q${n}`));
-    const first = await bench.play([...steps, { replies: 1_984 }, { result: { content: [] } }], can).answer;
-    assert.equal(Object.keys(asked(first)).length, 16);
-    assert.equal(bench.upcalls.length, 16);
-    await bench.resume(first, {}, can);
+    const first = await bench.play([...steps, { replies: 1_985 }], can).answer;
+    const keys = Object.keys(asked(first));
+    assert.deepEqual([keys.length, bench.upcalls.length], [16, 16]);
+    const last = await bench.resume(first, { [keys[0] as string]: accepted('x') }, can);
+    // The others are asked again, with what came meanwhile, unless the child was quicker.
+    if (isHeld(last)) assert.ok(Object.keys(asked(last)).length <= 16);
+    else assert.equal(played(last).replies.length, 1_985);
   });
 
   it('that cancels is gone from its child, and its place with it, at every stage', async () => {
@@ -144,7 +157,8 @@ describe('a modern client in front of a legacy child', () => {
     await assert.rejects(bench.play([{ exit: 1 }], can).answer, died);
     await assert.rejects(bench.play([{ exit: 1 }]).answer, died);
     // While the client is away.
-    const first = await bench.play([elicit('x'), { wait: 30 }, { exit: 1 }], can).answer;
+    const first = await bench.play([elicit('x'), bench.gate('die'), { exit: 1 }], can).answer;
+    bench.letGo('die');
     await until(() => bench.bridge.supervisors().every(({ inFlight }) => inFlight === 0));
     await assert.rejects(bench.resume(first, answersAll(first), can), died);
     // In its second round.
@@ -156,11 +170,8 @@ describe('a modern client in front of a legacy child', () => {
 
   it('has the answer that its child gave while it was away', async () => {
     await using bench = new Bench();
-    const first = await bench.play([elicit('x'), { wait: 20 }, { result: { content: [], late: 1 } }], can)
-      .answer;
-    await until(() => bench.bridge.supervisors().every(({ inFlight }) => inFlight === 0));
-    const late = resultOf(await bench.resume(first, answersAll(first), can));
-    assert.deepEqual([late['late'], late['resultType']], [1, 'complete']);
+    const late = resultOf(await bench.resume(await answeredLate(bench, 'late'), {}, can));
+    assert.deepEqual([late['n'], late['resultType']], ['late', 'complete']);
   });
 
   it('that never comes back leaves nothing behind: neither children nor answers without end', async () => {
@@ -179,28 +190,30 @@ describe('a modern client in front of a legacy child', () => {
 
   it('that does not come for many answers is told the youngest of them', async () => {
     await using bench = new Bench();
-    const firsts: (Answer | undefined)[] = [];
-    for (let n = 0; n < 40; n++) {
-      firsts.push(await bench.play([elicit('x'), { wait: 40 }, { result: { content: [], n } }], can).answer);
-      await until(() => bench.bridge.supervisors().every(({ inFlight }) => inFlight === 0));
-    }
-    await assert.rejects(bench.resume(firsts[0], {}, can), fault('STALE_STATE'));
-    await assert.rejects(bench.resume(firsts[23], {}, can), fault('STALE_STATE'));
-    assert.equal(resultOf(await bench.resume(firsts[24], {}, can))['n'], 24);
-    assert.equal(resultOf(await bench.resume(firsts[39], {}, can))['n'], 39);
+    const firsts: Answer[] = [];
+    for (let n = 0; n < 40; n++) firsts.push(await answeredLate(bench, `${n}`));
+    for (const lost of [0, 23])
+      await assert.rejects(bench.resume(firsts[lost], {}, can), fault('STALE_STATE'));
+    for (const kept of [24, 39])
+      assert.equal(resultOf(await bench.resume(firsts[kept], {}, can))['n'], `${kept}`);
+  });
+
+  it('that does not come for large answers is told no more of them than fit', async () => {
+    await using bench = new Bench({ spec: { lineBytesMax: 4 * 1024 * 1024 } });
+    const firsts: Answer[] = [];
+    for (let n = 0; n < 4; n++) firsts.push(await answeredLate(bench, `${n}`, 'x'.repeat(3_000_000)));
+    for (const lost of [0, 1])
+      await assert.rejects(bench.resume(firsts[lost], {}, can), fault('STALE_STATE'));
+    for (const kept of [2, 3])
+      assert.equal(resultOf(await bench.resume(firsts[kept], {}, can))['n'], `${kept}`);
   });
 
   it('does not make another caller’s answers be forgotten', async () => {
     await using bench = new Bench();
     const bobs = { ...can, caller: 'bob' };
-    const bob = await bench.play([elicit('x'), { wait: 40 }, { result: { content: [], whose: 'bob' } }], bobs)
-      .answer;
-    await until(() => bench.bridge.supervisors().every(({ inFlight }) => inFlight === 0));
-    for (let n = 0; n < 20; n++) {
-      await bench.play([elicit('x'), { wait: 40 }, { result: { content: [] } }], can).answer;
-      await until(() => bench.bridge.supervisors().every(({ inFlight }) => inFlight === 0));
-    }
-    assert.equal(resultOf(await bench.resume(bob, {}, bobs))['whose'], 'bob');
+    const bob = await answeredLate(bench, 'bob', '', bobs);
+    for (let n = 0; n < 20; n++) await answeredLate(bench, `${n}`);
+    assert.equal(resultOf(await bench.resume(bob, {}, bobs))['n'], 'bob');
   });
 
   it('cannot have more children than there may be, however many clients it pretends to be', async () => {
@@ -243,16 +256,24 @@ describe('a modern client in front of a legacy child', () => {
     }
   });
 
-  it('brings no child back that was stopped for good while it stood in the line', async () => {
-    const bench = new Bench({ spec: { childrenMax: 4 } });
-    await using _ = bench;
-    await bench.play([elicit('x'), { replies: 1 }], can).answer;
-    const line = [1, 2, 3].map(() => bench.play([], can).answer);
-    await bench.bridge.stop('its configuration changed');
-    for (const each of line) await assert.rejects(each, fault('UPSTREAM_DOWN'));
-    assert.deepEqual(bench.pids(), []);
-    await assert.rejects(bench.play([], can).answer, fault('UPSTREAM_DOWN'));
-    assert.deepEqual(bench.pids(), []);
+  it('brings no child back that was stopped for good, wherever it stood at that moment', async () => {
+    for (let ticks = 0; ticks < 16; ticks++) {
+      await using bench = new Bench({ spec: { childrenMax: 16 } });
+      if (ticks % 2 === 0) await bench.play([elicit('x'), { replies: 1 }], can).answer;
+      else await bench.play([], can).answer;
+      const waiting = [can, {}, can].map((how) => bench.play([], how).answer);
+      for (let tick = 0; tick < ticks; tick++) await Promise.resolve();
+      await bench.bridge.stop('its configuration changed');
+      for (const each of await Promise.allSettled(waiting))
+        if (each.status === 'rejected')
+          assert.ok(
+            each.reason instanceof Fault && /^UPSTREAM_D/.test(each.reason.code),
+            String(each.reason),
+          );
+      assert.deepEqual(bench.pids(), []);
+      await assert.rejects(bench.play([], can).answer, fault('UPSTREAM_DOWN'));
+      assert.deepEqual(bench.pids(), []);
+    }
   });
 });
 

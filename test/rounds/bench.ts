@@ -1,5 +1,5 @@
 /** A bridge to real children of the puppet server, without the daemon around it. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { realClock } from '../../src/domain/clock.ts';
@@ -109,6 +109,15 @@ export class Bench {
     return this.upcalls
       .filter(({ callId, message }) => callId === call.id && message.kind === 'notice')
       .map(({ message }) => [message.method, JSON.parse(message.params ?? '{}') as JsonObject]);
+  }
+
+  /** A step at which a child waits until `letGo` is called with the same name. */
+  gate(name: string): Step {
+    return { file: join(this.dir, `gate-${name}`) };
+  }
+
+  letGo(name: string): void {
+    writeFileSync(join(this.dir, `gate-${name}`), '');
   }
 
   /** Everything that any child was written, one message each. */

@@ -4,10 +4,10 @@
  *
  * Steps: `{send}` writes a message, `{raw}` any text; in both `$ID` stands for the id of the call, `$TOKEN` for its progress
  * token, `$LISTEN` for the id of the last subscription. `{ask}` sends a request, `{replies: n}` waits until n of them were
- * answered, `{cancelled}` until the call was. `{wait}` waits for so many milliseconds, `{exit}` ends the process.
+ * answered, `{cancelled}` until the call was, `{file}` until there is a file of that name. `{wait}` waits for so many milliseconds, `{exit}` ends the process.
  * `{result}` and `{error}` answer the call; without one of them it is answered with what the server has heard of it.
  */
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 type Json = Record<string, unknown>;
@@ -78,6 +78,7 @@ async function play(id: unknown, params: Json): Promise<void> {
     }
     if ('replies' in step) await until(() => heard.replies.length >= Number(step['replies']));
     if ('cancelled' in step) await until(() => heard.cancelled);
+    if ('file' in step) while (!existsSync(step['file'] as string)) await sleep(2);
     if ('wait' in step) await sleep(Number(step['wait']));
     if ('result' in step) answer({ result: step['result'] });
     if ('error' in step) answer({ error: step['error'] });
