@@ -80,6 +80,7 @@ function aimOf(message: Message, params: JsonObject, session: Session, tasks: Ta
       return { kind: 'task', id: taskId, tool: tasks.toolOf(session, taskId) };
     }
     case 'subscription':
+      ownTasksOnly(params['notifications'], session, tasks);
       return { kind: 'subscription', uris: subscribedIn(params['notifications']) };
     case 'protocol':
       return { kind: 'protocol', method };
@@ -134,6 +135,17 @@ function subscribedIn(filter: Json | undefined): readonly string[] {
   if (!Array.isArray(uris) || uris.length > subscribedMax)
     throw new Fault('BAD_PARAMS', { detail: `resourceSubscriptions is no list of up to ${subscribedMax}` });
   return uris.map(uriIn);
+}
+
+/** A stream may also follow tasks (tasks extension of 2026-07-28): their ids would bring another caller's results. */
+function ownTasksOnly(filter: Json | undefined, session: Session, tasks: TaskTools): void {
+  const ids = isObject(filter) ? filter['taskIds'] : undefined;
+  if (ids === undefined) return;
+  const own =
+    Array.isArray(ids) &&
+    ids.length <= subscribedMax &&
+    ids.every((id) => typeof id === 'string' && tasks.toolOf(session, id) !== undefined);
+  if (!own) throw new Fault('BAD_PARAMS', { detail: 'taskIds is no list of tasks that this caller began' });
 }
 
 function isObject(value: Json | undefined): value is JsonObject {

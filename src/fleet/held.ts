@@ -220,7 +220,6 @@ function responsesIn({ message }: Call): readonly (readonly [string, JsonText])[
   return all;
 }
 
-/** What a client must have declared to be asked something; there is nothing else that it can be asked (2026-07-28 schema, InputRequest). */
 const cannot: Answer = { kind: 'error', text: encode({ code: -32601, message: 'Method not found' }) };
 const tooMany: Answer = {
   kind: 'error',

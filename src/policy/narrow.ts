@@ -18,7 +18,7 @@ export function narrow(orders: Orders, call: Call, answer: Answer): Answer {
   if (message.kind !== 'request') return answer;
   if (message.method === 'initialize') return narrowCapabilities(answer);
   if (message.method === 'server/discover') return asPrivate(orders, call, narrowDiscovery(answer));
-  return answer;
+  return target.kind === 'resource' ? asPrivate(orders, call, answer) : answer;
 }
 
 function narrowListing(orders: Orders, call: Call, of: Listing, answer: Answer): Answer {
@@ -94,7 +94,7 @@ const carried = new Set([
   'tools',
 ]);
 
-/** A listing that differs by caller must not be kept for another one by whatever stands between (2026-07-28 caching). */
+/** What one caller may have and another may not must not be kept for another one by whatever stands between (2026-07-28 caching). */
 function asPrivate(orders: Orders, call: Call, answer: Answer): Answer {
   if (answer.kind === 'error' || !answer.text.includes('"cacheScope":"public"')) return answer;
   const server = orders.servers.get(call.server);

@@ -33,7 +33,7 @@ function check(
     return 'ok';
   } catch (reason) {
     assert.ok(reason instanceof Fault && reason.code === 'HEADER_MISMATCH', String(reason));
-    return String(reason.data?.['header'] as string);
+    return JSON.stringify(reason.data?.['header']).slice(1, -1);
   }
 }
 
