@@ -94,7 +94,7 @@ const carried = new Set([
   'tools',
 ]);
 
-/** What one caller may have and another may not must not be kept for another one by whatever stands between (2026-07-28 caching). */
+/** What one caller may have and another may not must not be kept by whatever stands between (2026-07-28 caching). */
 function asPrivate(orders: Orders, call: Call, answer: Answer): Answer {
   if (answer.kind === 'error' || !answer.text.includes('"cacheScope":"public"')) return answer;
   const server = orders.servers.get(call.server);

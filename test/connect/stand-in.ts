@@ -1,6 +1,7 @@
 /** A stand-in for the daemon that shows every request it gets on its socket and answers as the test says. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { frontSocketIn } from '../../src/cli/connect.ts';
@@ -24,6 +25,7 @@ export class StandIn {
   readonly events: string[] = [];
   readonly #peers: StdioPeer[] = [];
   #server: Server | undefined;
+  readonly #sockets = new Set<Socket>();
 
   async listen(answers: Answering = () => false): Promise<void> {
     const server = createServer((req, res) => this.#receive(req, res, answers));
@@ -31,7 +33,7 @@ export class StandIn {
       res.writeContinue();
       this.#receive(req, res, answers);
     });
-    this.#server = server;
+    this.#watch(server);
     await new Promise<void>((resolve) => server.listen(frontSocketIn(this.dir), resolve));
   }
 
@@ -44,8 +46,16 @@ export class StandIn {
     };
     const server = createServer(refuse);
     server.on('checkContinue', refuse);
-    this.#server = server;
+    this.#watch(server);
     await new Promise<void>((resolve) => server.listen(frontSocketIn(this.dir), resolve));
+  }
+
+  #watch(server: Server): void {
+    this.#server = server;
+    server.on('connection', (socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
   }
 
   /** The daemon is gone, and so is everything that was open. */
@@ -54,7 +64,8 @@ export class StandIn {
     this.#server = undefined;
     if (server === undefined) return;
     const closed = new Promise((resolve) => server.close(resolve));
-    server.closeAllConnections();
+    // A connection that has not said anything yet is none to `closeAllConnections`, and would keep the server open.
+    for (const socket of this.#sockets) socket.destroy();
     await closed;
   }
 
