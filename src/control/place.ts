@@ -1,7 +1,8 @@
-import { chmodSync, linkSync, lstatSync, mkdirSync, renameSync, unlinkSync, type BigIntStats } from 'node:fs';
+import { chmodSync, linkSync, lstatSync, mkdirSync, unlinkSync, type BigIntStats } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { Fault } from '../domain/faults.ts';
+import { takeLock } from './lock.ts';
 
 /** `sun_path` holds 108 bytes with its final NUL on Linux, 104 on macOS (unix(7), unix(4)). */
 const pathBytesMax = process.platform === 'linux' ? 107 : 103;
@@ -12,21 +13,39 @@ export type Place = {
   readonly path: string;
   /** Where to bind before the socket is shown under its name. */
   readonly hidden: string;
+  /** Lets the next daemon look at the place. Called when the socket stands there, or will not. */
+  readonly release: () => void;
 };
 
 /**
- * Makes sure that a control socket can stand at a path, and removes the one of a dead daemon. Throws `CONFIG_INVALID`
- * when the path is too long, the directory is open to others, something else lies there, or another mcpd is running.
+ * Makes sure that a control socket can stand at a path, and removes the one of a dead daemon. Between the probe and the
+ * socket's appearance no other mcpd may look, or two of them would find the same dead socket and both take its place.
+ * Throws `CONFIG_INVALID` when the path is too long, the directory is open to others or something else lies there,
+ * `PLACE_TAKEN` when another mcpd is running.
  */
 export async function prepare(path: string): Promise<Place> {
   const dir = dirname(path);
-  const place = { path, hidden: join(dir, `.${process.pid}`) };
-  checkLength(Math.max(Buffer.byteLength(path), Buffer.byteLength(place.hidden)), path);
+  const hidden = join(dir, `.${process.pid}`);
+  checkLength(Math.max(Buffer.byteLength(path), Buffer.byteLength(hidden)), path);
   ensurePrivate(dir);
-  removeOurs(place.hidden);
+  const release = await takeLock(join(dir, lockName));
+  try {
+    removeOurs(hidden);
+    await clear(path);
+    return { path, hidden, release };
+  } catch (reason) {
+    release();
+    throw reason;
+  }
+}
 
+/** Beside the socket, and never removed. */
+export const lockName = 'control.lock';
+
+/** Removes the socket of a dead daemon. */
+async function clear(path: string): Promise<void> {
   const found = look(path);
-  if (found === undefined) return place;
+  if (found === undefined) return;
   if (!found.isSocket()) {
     const what = found.isSymbolicLink()
       ? 'a symbolic link'
@@ -44,20 +63,11 @@ export async function prepare(path: string): Promise<Place> {
       'run mcpd as that user, or give it another state directory',
     );
   if (await answers(path)) throw alreadyRunning(path);
-
-  // Between the probe and now another mcpd may have put its live socket here. So the dead one is taken aside first,
-  // probed again where nobody else looks, and put back if it turns out to live.
-  renameSync(path, place.hidden);
-  if (await answers(place.hidden)) {
-    show(place);
-    throw alreadyRunning(path);
-  }
-  unlinkSync(place.hidden);
-  return place;
+  removeIfSame(path, found);
 }
 
 /** Gives the socket its public name. A link and not a rename: it fails where something appeared meanwhile. */
-export function show({ path, hidden }: Place): void {
+export function show({ path, hidden }: Pick<Place, 'path' | 'hidden'>): void {
   try {
     linkSync(hidden, path);
   } catch (cause) {

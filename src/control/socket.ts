@@ -40,9 +40,13 @@ export class ControlSocket {
   /** Throws `PLACE_TAKEN` when another mcpd is running, `CONFIG_INVALID` when the path is not ours to use. */
   static async open(options: ControlOptions): Promise<ControlSocket> {
     const place = await prepare(options.path);
-    const control = new ControlSocket(options);
-    await control.#listen(place);
-    return control;
+    try {
+      const control = new ControlSocket(options);
+      await control.#listen(place);
+      return control;
+    } finally {
+      place.release();
+    }
   }
 
   /** Hangs up on everyone and removes the socket if it is still this one. May be called twice. */

@@ -229,7 +229,7 @@ describe('the place of the socket', () => {
     }
     assert.equal(lstatSync(path).mode & 0o777, 0o600);
     assert.equal(lstatSync(join(dir, 'run')).mode & 0o777, 0o700);
-    assert.deepEqual(readdirSync(join(dir, 'run')), ['control.sock']);
+    assert.deepEqual(readdirSync(join(dir, 'run')), ['control.lock', 'control.sock']);
   });
 
   test('is refused in a directory that others can enter', async () => {
@@ -273,7 +273,7 @@ describe('the place of the socket', () => {
     assert.ok(lstatSync(path).isSocket());
     await open();
     assert.equal((await ask(path, 'status')).ok, true);
-    assert.deepEqual(readdirSync(join(dir, 'run')), ['control.sock']);
+    assert.deepEqual(readdirSync(join(dir, 'run')), ['control.lock', 'control.sock']);
   });
 
   test('is refused to a second daemon, and the first keeps answering', async () => {
@@ -316,7 +316,7 @@ describe('the place of the socket', () => {
     const socket = await open();
     await socket.close();
     await socket.close();
-    assert.deepEqual(readdirSync(join(dir, 'run')), []);
+    assert.deepEqual(readdirSync(join(dir, 'run')), ['control.lock']);
   });
 
   test('keeps a foreign file that took the name meanwhile', async () => {
