@@ -61,7 +61,10 @@ const neverReached = '"9999999/s"';
  * once as there are sessions, because the peers set no bound either.
  */
 function serverToml(echoFile: string): string {
-  return `command = ${JSON.stringify(process.execPath)}
+  return `purpose = "to be measured"
+owner = "the bench"
+out_of_scope = "everything else"
+command = ${JSON.stringify(process.execPath)}
 args = [${JSON.stringify(echoFile)}]
 sharing = "all"
 concurrency = 1024
@@ -69,7 +72,11 @@ waiting_max = 1024
 
 [limits]
 per_caller = ${neverReached}
-per_tool = ${neverReached}
+per_caller_and_tool = ${neverReached}
+
+[tools.echo]
+risk = "read"
+effect = "Says what it was told."
 
 [[rule]]
 name = "nothing is deleted"

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from './domain/faults.ts';
@@ -14,6 +14,11 @@ export function childCookie(stateDir: string): string {
 /** The key that seals what passes through clients' hands, the same after a restart. Made at the first start. Throws `CONFIG_INVALID`. */
 export function sealKey(stateDir: string): Buffer {
   return Buffer.from(keptHex(join(stateDir, 'seal-key'), 32), 'hex');
+}
+
+/** The key of the digests that stand in the place of what was taken out; the same after a restart, so that equal stays equal. */
+export function redactionKey(stateDir: string): Buffer {
+  return createHmac('sha256', sealKey(stateDir)).update('redaction').digest();
 }
 
 function keptHex(path: string, bytes: number): string {

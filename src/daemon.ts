@@ -1,4 +1,4 @@
-import type { Server } from 'node:http';
+import { join } from 'node:path';
 import { Audit } from './audit/trail.ts';
 import { Journal } from './audit/journal.ts';
 import { shortHash } from './audit/outside.ts';
@@ -15,37 +15,44 @@ import type { DaemonFile } from './config/schema.ts';
 import { openStateDir, type Environment, type StateDir } from './config/state-dir.ts';
 import { watchPolicies, type Watch } from './config/watch.ts';
 import { Gate } from './confirm/gate.ts';
-import { doorRules, openDoor } from './connect/door.ts';
 import { ControlSocket } from './control/socket.ts';
-import { childCookie, sealKey } from './cookie.ts';
+import { childCookie, redactionKey, sealKey } from './cookie.ts';
 import type { Principal } from './domain/caller.ts';
+import type { Facts } from './domain/decision.ts';
 import { realClock } from './domain/clock.ts';
 import { Fault } from './domain/faults.ts';
-import type { JsonText } from './domain/message.ts';
-import type { Orders } from './domain/orders.ts';
+import type { Json, JsonText } from './domain/message.ts';
+import type { Orders, Pattern } from './domain/orders.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { sweep } from './fleet/sweep.ts';
 import { addressesOf } from './front/address.ts';
-import type { FrontPlane } from './front/front-plane.ts';
-import type { GuardRules } from './front/guard.ts';
-import { HttpSse } from './front/http-sse.ts';
-import { createFront, listen } from './front/server.ts';
+import { Fronts } from './fronts.ts';
+import { Breakers } from './limits/breakers.ts';
 import { Limiter } from './limits/limiter.ts';
 import { openHall, type Hall } from './hall.ts';
 import { openLog, type Log } from './log.ts';
 import type { AdminPlane } from './operate/admin-plane.ts';
 import { carryOut, type Order } from './operate/commands.ts';
-import { reloader, versionWith, type Loaded, type ReloadReport } from './operate/reload.ts';
+import { GrantStore } from './operate/grants.ts';
+import { reloader, type Loaded, type ReloadReport } from './operate/reload.ts';
+import { versionWith } from './operate/standing.ts';
 import { refusal, type Reply } from './operate/reply.ts';
 import { judge, type Health } from './operate/status.ts';
 import { nothingSwitchedOff, SwitchStore } from './operate/switches.ts';
 import { readPolicies, whatNeedsRestart } from './policy-files.ts';
+import type { PinStore } from './pins/pin-store.ts';
+import { namePattern } from './policy/match.ts';
+import { misfit } from './policy/arguments.ts';
 import { idlePatterns, type Preview } from './policy/preview.ts';
+import { realPath } from './real-path.ts';
 import { Rounds } from './rounds/rounds.ts';
 import { Redactor } from './redact/redact.ts';
 import { resolveSecrets } from './secrets/resolve.ts';
+import { Takes } from './state/takes.ts';
+import { openPins } from './open-pins.ts';
 import { version } from './version.ts';
 import { previewsFor, vitalsFor } from './vitals.ts';
+import { WebhookDesk } from './webhook-desk.ts';
 
 export type DaemonOptions = {
   readonly policies: string;
@@ -73,6 +80,7 @@ export class Daemon {
   #rounds!: Rounds;
   readonly #startedAt = realClock.steadyMs();
   readonly #switches: SwitchStore;
+  readonly #grants: GrantStore;
   /** Of the policy files at the start. */
   readonly #digest: string;
   #orders: Orders;
@@ -83,10 +91,22 @@ export class Daemon {
   #sessions!: SessionStore;
   #hall!: Hall;
   #gate!: Gate;
-  #front!: Server;
-  /** The same front, for `mcpd connect`. */
-  #door!: Server;
-  #hideDoor: () => void = () => undefined;
+  #limiter!: Limiter;
+  #takes!: Takes;
+  #pins!: PinStore;
+  readonly #breakers = new Breakers({ clock: realClock, random: Math.random });
+  readonly #webhooks = new WebhookDesk({
+    clock: realClock,
+    version,
+    log: (...line) => this.#log.log(...line),
+    learn: (secret) => void this.#redactor.learn(secret),
+    gate: {
+      answer: (id, verdict) => this.#gate.answer(id, verdict),
+      unreachable: (...about) => this.#gate.unreachable(...about),
+    },
+    record: (record) => this.#audit.command(record),
+  });
+  #fronts!: Fronts;
   readonly #control: ControlSocket;
   #watch: Watch | undefined;
   #sweeper: NodeJS.Timeout | undefined;
@@ -103,6 +123,7 @@ export class Daemon {
     redactor: Redactor,
     orders: Orders,
     switches: SwitchStore,
+    grants: GrantStore,
   ) {
     this.#control = control;
     this.#options = options;
@@ -113,6 +134,7 @@ export class Daemon {
     this.#redactor = redactor;
     this.#orders = orders;
     this.#switches = switches;
+    this.#grants = grants;
     this.#keys = loadKeyRing(state.dir);
   }
 
@@ -121,13 +143,19 @@ export class Daemon {
     // Once for the state directory; what counts is read again below, by whoever holds that directory.
     const first = readPolicies(options.policies, options.env, () => ({
       switches: nothingSwitchedOff,
+      grants: [],
       version: '',
     }));
     if (!first.ok) throw invalid(first.complaints);
     process.umask(0o077);
     const state = openStateDir(first.loaded.daemon.stateDir);
-    const redactor = new Redactor();
     let daemon: Daemon | undefined;
+    const redactor = new Redactor({
+      key: redactionKey(state.dir),
+      pattern: toolPattern,
+      fits: (server, tool, structured) =>
+        daemon === undefined ? undefined : daemon.#fits(server, tool, structured),
+    });
     // First the socket: whoever holds it is the one daemon of this state directory, and may read switches, sweep and write.
     // A switch that an earlier daemon is still throwing would otherwise be read too soon, and lost.
     const control = await ControlSocket.open({
@@ -157,9 +185,11 @@ export class Daemon {
     redactor: Redactor,
   ): Promise<Daemon> {
     const switches = SwitchStore.open(state.dir);
+    const grants = GrantStore.open(state.dir);
     const read = readPolicies(options.policies, options.env, ({ digest }) => ({
       switches: switches.current(),
-      version: versionWith(digest, switches.changes()),
+      grants: grants.current(),
+      version: versionWith(digest, switches.changes() + grants.changes()),
     }));
     if (!read.ok) throw invalid(read.complaints);
     const { loaded, orders } = read;
@@ -175,7 +205,7 @@ export class Daemon {
     });
     for (const warning of loaded.warnings)
       log.log('warn', { file: warning.file, line: warning.line }, printComplaint(warning));
-    return new Daemon(options, loaded, state, control, log, redactor, orders, switches);
+    return new Daemon(options, loaded, state, control, log, redactor, orders, switches, grants);
   }
 
   get url(): string {
@@ -200,10 +230,20 @@ export class Daemon {
       describe: (server, tool) => this.#describe(server, tool),
       policyOf: (server) => this.#orders.servers.get(server),
     });
-    this.#rounds = new Rounds({ clock: realClock, key: sealKey(this.state.dir), validMs: roundValidMs });
+    this.#rounds = new Rounds({
+      clock: realClock,
+      key: sealKey(this.state.dir),
+      validMs: roundValidMs,
+      ordersVersion: () => this.#orders.version,
+      bindingOf: (call) => this.#fleet.bindingOf(call),
+    });
     this.#gate = new Gate({
       clock: realClock,
-      redact: (params) => this.#redactor.clean(params as JsonText),
+      redact: (text) => this.#redactor.clean(text),
+      bindingOf: (call) => this.#fleet.bindingOf(call),
+      ordersVersion: () => this.#orders.version,
+      pose: (call, posed) => this.#rounds.pose(call, posed),
+      notify: (question, webhook) => this.#webhooks.ask(question, webhook),
       pendingMax: this.file.questionsMax,
       onAsk: (question) =>
         this.#log.log(
@@ -211,6 +251,14 @@ export class Daemon {
           { id: question.callId, caller: question.caller, server: question.server, target: question.target },
           `a call waits for a yes: mcpd ctl approve ${question.id}`,
         ),
+    });
+    this.#takes = Takes.open({ path: join(this.state.dir, 'takes') });
+    this.#limiter = new Limiter({ clock: realClock, store: this.#takes });
+    this.#pins = openPins({
+      stateDir: this.state.dir,
+      mode: (server) => this.#orders.servers.get(server)?.contract.pins ?? 'first',
+      clean: (definition) => this.#redactor.clean(definition),
+      log: (...line) => this.#log.log(...line),
     });
     this.#fleet = new Fleet({
       clock: realClock,
@@ -233,6 +281,8 @@ export class Daemon {
         }
         return values;
       },
+      onInstanceEnd: () => this.#gate.recheck(),
+      onTools: (server, definitions) => this.#pins.saw(server, definitions, 'own', true),
       onUpcall: (upcall) => {
         try {
           handleUpcall(upcall, this.dataPlane);
@@ -250,6 +300,7 @@ export class Daemon {
       },
       onEnd: (session) => {
         this.#tasks.forget(session);
+        this.#pins.forgetSession(session.server, session.id);
         this.#hall.ended(session);
         this.#inFlight.haltWhere((call) => call.session.id === session.id, 'session ended');
         this.#fleet
@@ -258,18 +309,10 @@ export class Daemon {
       },
     });
     this.#hall = openHall(this.dataPlane, this.#sessions, this.#fleet, this.file.profiles);
-    this.#front = this.#makeFront(this.#addressRules());
-    await listen(this.#front, this.file.listen);
-    this.#door = this.#makeFront(doorRules);
-    this.#hideDoor = await openDoor(this.#door, this.state.frontSocket);
+    await this.#webhooks.apply(this.file.webhooks);
+    this.#fronts = await this.#openFronts();
     this.#fleet.apply(specsOf(this.#orders));
-    this.#sweeper = setInterval(
-      () =>
-        this.#sessions.sweep(
-          (session) => this.#inFlight.newest(session) !== undefined || this.#hall.isBusy(session),
-        ),
-      sweepEveryMs,
-    );
+    this.#sweeper = setInterval(() => this.#sweep(), sweepEveryMs);
     const reload = this.reload;
     this.#watch = watchPolicies({
       dir: this.#options.policies,
@@ -279,6 +322,14 @@ export class Daemon {
         this.#log.log('warn', { reason: String(reason) }, 'policy files cannot be watched; they are polled'),
     });
     this.#log.log('info', { version, url: this.url, orders: this.#orders.version }, 'mcpd listens');
+  }
+
+  #sweep(): void {
+    this.#sessions.sweep(
+      (session) => this.#inFlight.newest(session) !== undefined || this.#hall.isBusy(session),
+    );
+    this.#limiter.keepTime();
+    this.#gate.recheck();
   }
 
   /** Resolves when every server has started or failed to. */
@@ -317,8 +368,16 @@ export class Daemon {
     },
     orders: { current: () => this.#orders },
     inFlight: this.#inFlight,
-    limits: { charge: (orders, call, permit) => this.#limiter.charge(orders, call, permit) },
-    gate: { ask: (call, permit) => this.#gate.ask(call, permit) },
+    facts: this.#facts(),
+    pins: { saw: (call, answer) => this.#pins.heard(call, answer) },
+    limits: { charge: (...about) => this.#limiter.charge(...about) },
+    breakers: this.#breakers,
+    gate: {
+      ask: (call, permit, orders) => this.#gate.ask(call, permit, orders),
+      continues: (...about) => this.#gate.continues(...about),
+      awaits: (call) => this.#gate.awaits(call),
+      hear: (call) => this.#gate.hear(call),
+    },
     tasks: this.#tasks,
     rounds: {
       resume: (call) => this.#rounds.resume(call),
@@ -327,18 +386,42 @@ export class Daemon {
     fleet: {
       forward: (pass) => this.#fleet.forward(pass),
       mirrored: (server, tool) => this.#fleet.catalog(server)?.mirrored.get(tool) ?? [],
+      inputSchema: (server, tool) => this.#fleet.catalog(server)?.tools.get(tool)?.inputSchema,
+      bindingOf: (call) => this.#fleet.bindingOf(call),
     },
-    redactor: { clean: (text) => this.#redactor.clean(text) },
+    redactor: {
+      clean: (text) => this.#redactor.clean(text),
+      inward: (orders, call) => this.#redactor.inwardSoon(orders, call),
+      outward: (orders, call, answer) => this.#redactor.outward(orders, call, answer),
+      aside: (orders, server, text) => this.#redactor.aside(orders, server, text),
+    },
   };
 
-  readonly #limiter = new Limiter({ clock: realClock });
+  /** Whether structured content fits what the tool says it gives. */
+  #fits(server: string, tool: string, structured: Json): boolean | undefined {
+    const schema = this.#fleet.catalog(server)?.tools.get(tool)?.outputSchema;
+    return schema === undefined ? undefined : misfit(schema, structured) === undefined;
+  }
+
+  #facts(): Facts {
+    return {
+      nowMs: realClock.wallMs,
+      tool: (server, tool) => {
+        const admits = this.#fleet.catalog(server)?.tools.get(tool)?.admits;
+        const quarantined = this.#pins.quarantine(server, tool);
+        return admits === undefined && quarantined === undefined ? undefined : { admits, quarantined };
+      },
+      realPath,
+    };
+  }
 
   /** Reads the policy files again: new orders whole, or the old ones and why. */
   readonly reload = reportingReload(
     reloader({
       load: () => this.#load(),
-      orders: { current: () => this.#orders, replace: (next) => (this.#orders = next) },
+      orders: { current: () => this.#orders, replace: (next) => this.#obey(next) },
       switches: { current: () => this.#switches.current(), changes: () => this.#switches.changes() },
+      grants: { current: () => this.#grants.current(), changes: () => this.#grants.changes() },
       fleet: { apply: (orders) => this.#fleet.apply(specsOf(orders)) },
     }),
     (reply) => {
@@ -360,13 +443,21 @@ export class Daemon {
     },
   );
 
+  #obey(orders: Orders): void {
+    this.#orders = orders;
+    // Who waits for a yes that would be worth nothing any more is told so now.
+    this.#gate.recheck();
+  }
+
   #load(): Loaded {
     const switches = this.#switches.current();
     const read = readPolicies(this.#options.policies, this.#options.env, ({ digest }) => ({
       switches,
+      grants: this.#grants.current(),
       version: digest,
     }));
     if (!read.ok) return read;
+    void this.#webhooks.apply(read.loaded.daemon.webhooks);
     return { ok: true, orders: read.orders, needsRestart: whatNeedsRestart(this.file, read.loaded.daemon) };
   }
 
@@ -378,9 +469,13 @@ export class Daemon {
     return {
       orders: {
         current: () => this.#orders,
-        replace: (next) => (this.#orders = next),
+        replace: (next) => this.#obey(next),
       },
       switches: this.#switches,
+      grants: this.#grants,
+      pins: this.#pins,
+      facts: this.dataPlane.facts,
+      breakers: () => this.#breakers.states(),
       gate: this.#gate,
       fleet: this.#fleet,
       inFlight: this.#inFlight,
@@ -414,7 +509,13 @@ export class Daemon {
 
   /** What a caller would find behind each server. */
   previews(principal: Principal): ReadonlyMap<string, Preview> {
-    return previewsFor(principal, this.#orders, this.#fleet, (text) => this.#redactor.cleanText(text));
+    return previewsFor(
+      principal,
+      this.#orders,
+      this.#fleet,
+      (text) => this.#redactor.cleanText(text),
+      this.dataPlane.facts,
+    );
   }
 
   get #signInPolicy(): SignInPolicy {
@@ -453,17 +554,17 @@ export class Daemon {
     this.#hall.close();
     await this.#watch?.close();
     this.#gate.drain();
+    this.#webhooks.close();
     await this.#finished(this.file.drainWithinMs);
     this.#inFlight.haltWhere(() => true, 'daemon stopping');
     await this.#finished(500);
-    const fronts = [this.#front, this.#door];
-    this.#hideDoor();
-    const closed = fronts.map((it) => new Promise<void>((resolve) => it.close(() => resolve())));
+    const shut = this.#fronts.shut();
     this.#sessions.endWhere(() => true);
-    for (const it of fronts) it.closeIdleConnections();
+    this.#fronts.closeIdle();
     await this.#fleet.stop();
-    for (const it of fronts) it.closeAllConnections();
-    await Promise.all(closed);
+    this.#fronts.closeAll();
+    await shut;
+    this.#takes.close();
     await this.#audit.close().catch((reason: unknown) => this.#report(Fault.from(reason), 'journal'));
     await this.#control.close();
     this.#log.log('info', {}, 'mcpd has stopped');
@@ -478,43 +579,32 @@ export class Daemon {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 
-  #addressRules(): GuardRules {
-    const { listen: at } = this.file;
-    const { hosts, origins } = addressesOf(at.host, at.port);
-    return {
-      hosts: new Set([...hosts, ...at.allowedHosts]),
-      origins: new Set([...origins, ...at.allowedOrigins]),
-    };
-  }
-
-  #makeFront(rules: GuardRules): Server {
-    const { requests } = this.file;
-    const plane: FrontPlane = {
-      data: this.dataPlane,
-      handle: (arrival) => this.#hall.handle(arrival),
-      signIn: (credentials) => signIn(credentials, this.#keys, this.#signInPolicy),
-      sessions: this.#sessions,
-      bounds: { bytesMax: requests.bodyBytesMax, depthMax: requests.depthMax },
-      pollAfterMs: this.file.sessions.pollAfterMs,
-      wallMs: realClock.wallMs,
-      draining: () => this.#draining,
-      report: (fault, callId) => this.#report(fault, callId),
-    };
-    return createFront({
-      rules,
-      plane,
-      httpSse: this.file.listen.httpSse ? new HttpSse(plane) : undefined,
+  #openFronts(): Promise<Fronts> {
+    const { file } = this;
+    return Fronts.open({
+      file,
+      frontSocket: this.state.frontSocket,
+      plane: {
+        data: this.dataPlane,
+        handle: (arrival) => this.#hall.handle(arrival),
+        signIn: (credentials) => signIn(credentials, this.#keys, this.#signInPolicy),
+        sessions: this.#sessions,
+        approvals: { take: (...about) => this.#webhooks.take(...about) },
+        bounds: { bytesMax: file.requests.bodyBytesMax, depthMax: file.requests.depthMax },
+        pollAfterMs: file.sessions.pollAfterMs,
+        wallMs: realClock.wallMs,
+        draining: () => this.#draining,
+        report: (fault, callId) => this.#report(fault, callId),
+      },
       health: {
         alive: () => ({
           version,
           uptimeSeconds: Math.floor((realClock.steadyMs() - this.#startedAt) / 1000),
         }),
         ready: () => this.health().status,
-        detail: (principal) => vitalsFor(principal, this.#orders, this.health(), this.#fleet),
+        detail: (principal) =>
+          vitalsFor(principal, this.#orders, this.health(), this.#fleet, this.dataPlane.facts),
       },
-      headersWithinMs: requests.headersWithinMs,
-      requestWithinMs: requests.readWithinMs,
-      connectionsMax: this.file.sessions.max * 2 + 64,
     });
   }
 
@@ -526,7 +616,7 @@ export class Daemon {
     if (catalog === undefined) return {};
     return {
       serverVersion: catalog.serverVersion,
-      toolDigest: tool === undefined ? undefined : catalog.tools.get(tool),
+      toolDigest: tool === undefined ? undefined : catalog.tools.get(tool)?.digest.slice(0, 16),
     };
   }
 
@@ -569,6 +659,13 @@ function reportingReload(
 
 function causeOf(fault: Fault): string | undefined {
   return fault.cause instanceof Error ? fault.cause.stack : fault.stack;
+}
+
+/** The compiler has seen to it that every pattern of a policy is one. */
+function toolPattern(text: string): Pattern {
+  const compiled = namePattern(text);
+  if (compiled.ok) return compiled.pattern;
+  throw new Fault('BUG', { detail: `the pattern ${text} ${compiled.what}` });
 }
 
 function specsOf(orders: Orders) {

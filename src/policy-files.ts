@@ -1,37 +1,52 @@
 import { printComplaint } from './config/complaint.ts';
-import { loadPolicies, type Loaded } from './config/load.ts';
+import { loadPolicies, type LoadOptions, type Loaded } from './config/load.ts';
 import type { DaemonFile } from './config/schema.ts';
 import type { Environment } from './config/state-dir.ts';
-import type { Orders, Switches } from './domain/orders.ts';
+import type { Grant, Orders, Switches } from './domain/orders.ts';
 import { compile } from './policy/compile.ts';
+import { redactNames } from './redact/names.ts';
+
+type Sound = Extract<Loaded, { ok: true }>;
 
 /** Policy files that fit together, read and compiled; or everything that is wrong with them, a line each. */
 export type ReadPolicies =
-  | { readonly ok: true; readonly loaded: Extract<Loaded, { ok: true }>; readonly orders: Orders }
+  | { readonly ok: true; readonly loaded: Sound; readonly orders: Orders }
   | { readonly ok: false; readonly complaints: readonly string[] };
 
-/** Reads and compiles a folder of policies. `version` names the result by the digest of the bytes it was made from. */
+/** What stands beside the files, and what the orders made from all of it are called. */
+export type Standing = {
+  readonly switches: Switches;
+  readonly grants: readonly Grant[];
+  /** Usually made from the digest of the bytes. */
+  readonly version: string;
+};
+
+/** Reads and compiles a folder of policies. */
 export function readPolicies(
   dir: string,
   env: Environment,
-  switches: (loaded: Extract<Loaded, { ok: true }>) => {
-    readonly switches: Switches;
-    readonly version: string;
-  },
+  standing: (loaded: Sound) => Standing,
+  options: LoadOptions = {},
 ): ReadPolicies {
-  const loaded = loadPolicies(dir, env);
+  const loaded = loadPolicies(dir, env, { detectors: [...redactNames], ...options });
   if (!loaded.ok) return { ok: false, complaints: loaded.complaints.map(printComplaint) };
-  const { switches: thrown, version } = switches(loaded);
-  const compiled = compile(loaded.servers, thrown, loaded.daemon.perCaller, version);
+  const { switches, grants, version } = standing(loaded);
+  const { limits, roles, webhooks } = loaded.daemon;
+  const daemon = { limits, roles, webhooks: webhooks.map(({ name }) => name) };
+  const compiled = compile(loaded.servers, daemon, { switches, grants }, version);
   if (compiled.ok) return { ok: true, loaded, orders: compiled.orders };
   // The compiler knows files and rules; the loader knows their lines.
-  const complaints = compiled.complaints.map(({ file, rule, what }) => loaded.complainAt(file, rule, what));
+  const complaints = compiled.complaints.map(({ file, rule, what }) =>
+    loaded.complainAt(file === 'mcpd.toml' ? loaded.daemon.file : file, rule, what),
+  );
   return { ok: false, complaints: complaints.map(printComplaint) };
 }
 
+/** In force as soon as they are read; `file` says nothing. */
+const live: ReadonlySet<string> = new Set<keyof DaemonFile>(['file', 'limits', 'roles', 'webhooks']);
+
 /** What a new mcpd.toml says that only a restart brings into force, one sentence each. */
 export function whatNeedsRestart(now: DaemonFile, next: DaemonFile): string[] {
-  const live = new Set(['file', 'perCaller']);
   return Object.keys(now)
     .filter((key) => !live.has(key))
     .filter(

@@ -1,4 +1,5 @@
 import type { Principal } from './domain/caller.ts';
+import type { Facts } from './domain/decision.ts';
 import type { Orders } from './domain/orders.ts';
 import type { Fleet } from './fleet/fleet.ts';
 import { report, type Health } from './operate/status.ts';
@@ -13,10 +14,11 @@ export async function vitalsFor(
   orders: Orders,
   health: Health,
   fleet: Fleet,
+  facts: Facts,
 ): Promise<object> {
   const target = { kind: 'protocol', method: 'ping' } as const;
   const seen = report(health).servers.filter(
-    ({ name }) => decide(orders, { server: name, principal, target }).kind !== 'deny',
+    ({ name }) => decide(orders, { server: name, principal, target, args: undefined }, facts).kind !== 'deny',
   );
   const servers = await Promise.all(
     seen.map(async ({ name, state, because }) => {
@@ -33,11 +35,12 @@ export function previewsFor(
   orders: Orders,
   fleet: Fleet,
   clean: (text: string) => string,
+  facts: Facts,
 ): ReadonlyMap<string, Preview> {
   const found = new Map<string, Preview>();
   for (const { name, catalog } of fleet.status()) {
     if (catalog === undefined) continue;
-    const { allowed, gated, hidden } = preview(orders, name, principal, catalog);
+    const { allowed, gated, hidden } = preview(orders, name, principal, catalog, facts);
     // A server may have put its secret into the name of a tool, and a terminal or a process manager's log shows it.
     found.set(name, { allowed: allowed.map(clean), gated: gated.map(clean), hidden: hidden.map(clean) });
   }

@@ -7,7 +7,20 @@ import { describe, it } from 'node:test';
 const floors: readonly (readonly string[])[] = [
   ['domain'],
   ['protocol'],
-  ['callers', 'policy', 'limits', 'confirm', 'audit', 'redact', 'fleet', 'secrets', 'config'],
+  [
+    'callers',
+    'policy',
+    'limits',
+    'confirm',
+    'rounds',
+    'pins',
+    'state',
+    'audit',
+    'redact',
+    'fleet',
+    'secrets',
+    'config',
+  ],
   ['call', 'operate'],
   ['front', 'control'],
 ];
@@ -19,6 +32,7 @@ const pureForStories = new Set([
   'policy/question.ts',
   'policy/compile.ts',
   'policy/preview.ts',
+  'policy/arguments.ts',
 ]);
 
 /** Each danger has one door. */
@@ -32,6 +46,12 @@ const doors: readonly { danger: string; imports: RegExp; only: RegExp }[] = [
   { danger: 'speaking HTTP', imports: /^(node:)?https?$/, only: /^front\/|^connect\/wire\.ts$/ },
   { danger: 'opening sockets', imports: /^(node:)?net$/, only: /^(front|control)\// },
   { danger: 'parsing TOML', imports: /^toml(-eslint-parser)?$/, only: /^config\// },
+  {
+    danger: 'compiling expressions that others wrote',
+    imports: /^re2js$/,
+    only: /^protocol\/linear-regex\.ts$|^policy\/schema-pattern\.ts$/,
+  },
+  { danger: 'opening databases', imports: /^(node:)?sqlite$/, only: /^control\/lock\.ts$/ },
   { danger: 'writing logs', imports: /^pino/, only: /^log\.ts$/ },
   { danger: 'reading the command line', imports: /^commander$/, only: /^cli(\.ts|\/)/ },
 ];
@@ -146,6 +166,10 @@ describe('the house', () => {
       if (file === 'protocol/wire-errors.ts' || file.startsWith('domain/')) continue;
       assert.doesNotMatch(text, /UPSTREAM_TIMEOUT:\s*\[/, file);
     }
+  });
+
+  it('speaking HTTP outwards has one door', () => {
+    assert.deepEqual(filesWith(/\bfetch\s*\(|\bundici\b|\bnew WebSocket\b|\bEventSource\(/), ['webhooks.ts']);
   });
 
   it('nothing runs a shell or code from text', () => {

@@ -4,6 +4,7 @@ import type { Decision } from '../domain/decision.ts';
 import type { Json } from '../domain/message.ts';
 import type { Upcall } from '../domain/upstream.ts';
 import { member } from '../protocol/codec.ts';
+import { decisionText, type Found, type Granted } from './decided.ts';
 import { quote, shortHash, type Outside } from './outside.ts';
 
 /** What we know of the thing a call aims at, at the time of the call. */
@@ -21,6 +22,8 @@ export type Facts = {
   readonly described: Described;
   readonly decision: Decision | undefined;
   readonly ordersVersion: string | undefined;
+  /** Undefined where nothing was found, which is almost always. */
+  readonly found: Found | undefined;
   readonly withPayload: boolean;
 };
 
@@ -35,21 +38,27 @@ export const payloadCharsMax = 1024 * 1024;
  *   caller     name of the credential                        client     what the client says it is
  *   session    first 12 hex digits of a SHA-256              remote     address of the peer
  *   toolDigest short SHA-256 of the tool's definition        resources  what the rule's `record` names, and the URI
- *   decision   kind, rule, version of the orders, who agreed argBytes   UTF-8 bytes of `params`
+ *   decision   see decided.ts                                argBytes   UTF-8 bytes of `params`
+ *   attempt    which try, from the second on                 found      { in, out }: what redaction found, name → count
+ *   refusedBy  rule and reason, where it was not the decision that refused
  *
- * A call that goes out has two: `decision` with phase `intent` before, `outcome` with `committed` after. Every other call
- * has one `outcome` that holds everything.
+ * A call that goes out has two: `decision` with phase `intent` before, `outcome` with `committed` after. Where it is made
+ * again there is an intent for each try, and still one outcome. Every other call has one `outcome` that holds everything.
  */
 
 /** The intent, before the call goes out. */
-export function intentEntry(facts: Facts, approvedBy: string, time: string, outside: Outside): string {
-  return `{"kind":"decision","phase":"intent","time":"${time}"${about(facts, approvedBy, outside)}}`;
+export function intentEntry(facts: Facts, granted: Granted, time: string, outside: Outside): string {
+  return `{"kind":"decision","phase":"intent","time":"${time}"${about(facts, granted, outside)}}`;
 }
 
 /** The members that say which call it was; begins with a comma. */
-export function about(facts: Facts, approvedBy: string | undefined, outside: Outside): string {
+export function about(facts: Facts, granted: Granted | undefined, outside: Outside): string {
   const { arrival, call } = facts;
-  const message = arrival.message;
+  // The call as it was judged: what the policy takes out of a message, and the tickets and seals of ours that come back in
+  // one, are no longer in it.
+  const { message } = call ?? arrival;
+  // Until a call goes out nobody can tell whether what was found was taken out of it or is why it was refused.
+  const withheld = granted === undefined && facts.found?.inward === true;
   let text = `,"id":${quote(arrival.id)}`;
   text += call === undefined ? early(arrival, facts.principal, outside) : whoIs(call.session, outside);
   if (arrival.userAgent !== undefined) text += `,"userAgent":${outside(arrival.userAgent)}`;
@@ -59,12 +68,15 @@ export function about(facts: Facts, approvedBy: string | undefined, outside: Out
   if (facts.described.toolDigest !== undefined) text += `,"toolDigest":${quote(facts.described.toolDigest)}`;
   text += `,"method":${message.kind === 'reply' ? '"(reply)"' : outside(message.method)}`;
   if (call !== undefined)
-    text += `,"target":${targetText(call.target, outside)}${resources(call, facts.decision, outside)}`;
+    text += `,"target":${targetText(call.target, outside)}${resources(call, withheld ? undefined : facts.decision, outside)}`;
   if (facts.decision !== undefined)
-    text += `,"decision":${decisionText(facts.decision, facts.ordersVersion, approvedBy, outside)}`;
+    text += `,"decision":${decisionText(facts.decision, facts.ordersVersion, granted, outside)}`;
   const params = message.kind === 'reply' ? message.answer.text : message.params;
   text += `,"argBytes":${params === undefined ? 0 : Buffer.byteLength(params)}`;
-  if (facts.withPayload && params !== undefined) text += payload('params', params);
+  if (granted !== undefined && granted.attempt > 1) text += `,"attempt":${granted.attempt}`;
+  if (facts.found !== undefined) text += facts.found.text(granted === undefined ? 'both' : 'in');
+  if (facts.withPayload && params !== undefined)
+    text += withheld ? ',"paramsOmitted":"findings"' : payload('params', params);
   return text;
 }
 
@@ -171,18 +183,6 @@ function targetName(target: Target): string {
     case 'unknown':
       return target.method;
   }
-}
-
-function decisionText(
-  decision: Decision,
-  version: string | undefined,
-  approvedBy: string | undefined,
-  outside: Outside,
-): string {
-  let text = `{"kind":"${decision.kind}","rule":${outside(decision.rule)}`;
-  if (version !== undefined) text += `,"orders":${outside(version)}`;
-  if (approvedBy !== undefined) text += `,"approvedBy":${outside(approvedBy)}`;
-  return `${text}}`;
 }
 
 function resources(call: Call, decision: Decision | undefined, outside: Outside): string {

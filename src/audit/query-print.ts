@@ -1,19 +1,23 @@
 import type { Json, JsonObject } from '../domain/message.ts';
 import { printable } from '../domain/printable.ts';
-import { textOf, without, type Findings } from './query.ts';
+import { objectAt, textOf, without, type Findings } from './query.ts';
 
-const columns = ['TIME', 'ID', 'CALLER', 'WHAT', 'DECISION', 'OUTCOME', 'MS'] as const;
+const columns = ['TIME', 'ID', 'CALLER', 'WHAT', 'DECISION', 'OUTCOME', 'MS', 'WOULD', 'FOUND'] as const;
+/** Columns before this one are there even when they are empty. */
+const alwaysShown = 7;
 const cellCharsMax = 60;
 
 /** Findings as a table for a terminal. Whatever a record holds, the terminal obeys none of it. */
 export function printFindings({ records, unreadable }: Findings): string {
-  const rows = records.map((record) => cellsOf(record).map(cell));
-  const widths = columns.map((title, at) =>
-    Math.max(title.length, ...rows.map((row) => row[at]?.length ?? 0)),
-  );
+  const rows = records.map((record) => [...cellsOf(record), wouldOf(record), foundOf(record)].map(cell));
+  const widths = columns.map((title, at) => {
+    const longest = rows.reduce((most, row) => Math.max(most, row[at]?.length ?? 0), 0);
+    // What is seldom there takes no room where it is not.
+    return at >= alwaysShown && longest === 0 ? 0 : Math.max(title.length, longest);
+  });
   const lines = [columns, ...rows].map((row) =>
     row
-      .map((text, at) => text.padEnd(widths[at] ?? 0))
+      .flatMap((text, at) => (widths[at] === 0 ? [] : [text.padEnd(widths[at] ?? 0)]))
       .join('  ')
       .trimEnd(),
   );
@@ -36,14 +40,13 @@ function cellsOf(record: JsonObject): readonly string[] {
         quoted(textOf(decision['rule'])),
         by === 'policy' || by === '' ? '' : `by ${by}`,
       ];
-      const error = textOf(record['error']);
       return [
         time,
         textOf(record['id']),
         textOf(record['caller']) || `(${textOf(record['remote'])})`,
         aimOf(record),
         decided.filter((it) => it !== '').join(' '),
-        textOf(record['outcome']) + (error === '' ? '' : ` ${error}`),
+        endingOf(record),
         numberOf(record['durationMs']),
       ];
     }
@@ -98,6 +101,40 @@ function cellsOf(record: JsonObject): readonly string[] {
   }
 }
 
+function endingOf(record: JsonObject): string {
+  const tries = record['attempt'];
+  const parts = [
+    textOf(record['outcome']),
+    textOf(record['error']),
+    quoted(textOf(objectAt(record, 'refusedBy')['rule'])),
+    typeof tries === 'number' ? `at try ${tries}` : '',
+  ];
+  return parts.filter((it) => it !== '').join(' ');
+}
+
+/** What enforcing everything would have done: `deny "no writes"`, `limit 10/min per caller`. */
+function wouldOf(record: JsonObject): string {
+  const would = objectAt(objectAt(record, 'decision'), 'would');
+  const verdict = `${textOf(would['kind'])} ${quoted(textOf(would['rule']))}`.trim();
+  const limit = textOf(would['limit']);
+  return [verdict, limit === '' ? '' : `limit ${limit}`].filter((it) => it !== '').join(', ');
+}
+
+/** What redaction found, on the way in and out: `in: email 2; out: iban 1`. */
+function foundOf(record: JsonObject): string {
+  const found = objectAt(record, 'found');
+  return ['in', 'out']
+    .filter((way) => found[way] !== undefined)
+    .map((way) => `${way}: ${countsOf(objectAt(found, way))}`)
+    .join('; ');
+}
+
+function countsOf(counts: JsonObject): string {
+  return Object.entries(counts)
+    .map(([name, count]) => `${name} ${numberOf(count)}`)
+    .join(', ');
+}
+
 function aimOf(record: JsonObject): string {
   const target = objectAt(record, 'target');
   const name = textOf(target['name']);
@@ -106,11 +143,6 @@ function aimOf(record: JsonObject): string {
   if (target['kind'] === undefined || target['kind'] === 'protocol')
     return `${server} ${textOf(record['method'])}`;
   return `${server} ${textOf(target['kind'])} ${name}`;
-}
-
-function objectAt(record: JsonObject, key: string): JsonObject {
-  const value = record[key];
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
 }
 
 function quoted(text: string): string {

@@ -1,4 +1,3 @@
-import { Fault } from '../domain/faults.ts';
 import type { Json, JsonObject } from '../domain/message.ts';
 
 /** Which records are wanted. Every member that is there must fit. */
@@ -10,6 +9,8 @@ export type Filter = {
   /** An outcome (`refused`), an error (`rate-limited`, `UPSTREAM_TIMEOUT`), or `unknown`: it went out and nothing came back. */
   readonly outcome?: string | undefined;
   readonly server?: string | undefined;
+  /** Only what would have gone another way if everything were enforced. */
+  readonly would?: boolean | undefined;
   /** Wall clock, milliseconds since 1970. */
   readonly sinceMs?: number | undefined;
   /** The newest so many. */
@@ -47,7 +48,7 @@ export async function query(
     }
     if (record['kind'] === 'decision') {
       if (!fitsSoFar(record, filter)) continue;
-      open.set(textOf(record['id']), record);
+      putOpen(open, record);
       if (open.size > openMax) giveUpOldest(open, newest, filter);
     } else if (record['kind'] === 'outcome') {
       const call = callOf(record, open);
@@ -58,14 +59,14 @@ export async function query(
   return { records: newest.inOrder(), unreadable };
 }
 
-/** `2h`, `7d`, `30min`, `90s`, or a date → milliseconds since 1970. Throws `CONFIG_INVALID` with a hint. */
+/** `--since` of a command line: `2h`, `7d`, `30min`, `90s`, or a date → milliseconds since 1970. Throws a `USAGE` error. */
 export function parseSince(text: string, nowMs: number): number {
   const span = /^(\d{1,6})(s|min|m|h|d|w)$/.exec(text);
   if (span !== null) return nowMs - Number(span[1]) * (unitMs.get(span[2] ?? '') ?? 0);
   const date = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
   if (!Number.isNaN(date)) return date;
-  throw new Fault('CONFIG_INVALID', {
-    detail: 'no time that --since understands',
+  throw Object.assign(new Error('no time that --since understands'), {
+    code: 'USAGE',
     hint: 'Write a span such as 90s, 30min, 2h, 7d, or a date such as 2026-01-31 or 2026-01-31T12:00:00Z.',
   });
 }
@@ -89,6 +90,13 @@ function recordOf(line: string): JsonObject | undefined {
   }
 }
 
+/** A call that is made again has an intent for each try: it is the first one, with the number of the last. */
+function putOpen(open: Map<string, JsonObject>, intent: JsonObject): void {
+  const id = textOf(intent['id']);
+  const first = open.get(id);
+  open.set(id, first === undefined ? intent : { ...first, attempt: intent['attempt'] ?? null });
+}
+
 /** The whole call; undefined for an outcome whose intent did not fit the filter. */
 function callOf(outcome: JsonObject, open: Map<string, JsonObject>): JsonObject | undefined {
   if (outcome['committed'] !== true) return { ...outcome, kind: 'call' };
@@ -98,7 +106,9 @@ function callOf(outcome: JsonObject, open: Map<string, JsonObject>): JsonObject 
   open.delete(id);
   const ending = without(outcome, ['seq', 'time', 'committed']);
   const places = { outcomeSeq: outcome['seq'] ?? null, endedAt: outcome['time'] ?? null };
-  return { ...without(intent, ['phase']), ...ending, kind: 'call', ...places };
+  const found = { ...objectAt(intent, 'found'), ...objectAt(outcome, 'found') };
+  const joined = { ...without(intent, ['phase']), ...ending, kind: 'call', ...places };
+  return Object.keys(found).length === 0 ? joined : { ...joined, found };
 }
 
 export function without(record: JsonObject, names: readonly string[]): JsonObject {
@@ -121,12 +131,20 @@ function fits(record: JsonObject, filter: Filter): boolean {
   );
 }
 
+/** Whether enforcing what is only observed would have given another verdict, or a limit would have refused. */
+function differs(record: JsonObject): boolean {
+  const decision = objectAt(record, 'decision');
+  const { kind, limit } = objectAt(decision, 'would');
+  return limit !== undefined || (kind !== undefined && kind !== decision['kind']);
+}
+
 /** Everything but the outcome, which an intent does not know yet. */
 function fitsSoFar(record: JsonObject, filter: Filter): boolean {
   if (filter.correlation !== undefined && !belongsTo(filter.correlation, textOf(record['id']))) return false;
   if (filter.caller !== undefined && record['caller'] !== filter.caller) return false;
   if (filter.server !== undefined && record['server'] !== filter.server) return false;
   if (filter.tool !== undefined && !isTool(record, filter.tool)) return false;
+  if (filter.would === true && !differs(record)) return false;
   return filter.sinceMs === undefined || Date.parse(textOf(record['time'])) >= filter.sinceMs;
 }
 
@@ -136,11 +154,15 @@ function belongsTo(correlation: string, id: string): boolean {
 }
 
 function isTool(record: JsonObject, wanted: string): boolean {
-  const target = record['target'];
-  if (typeof target !== 'object' || target === null || Array.isArray(target) || target['kind'] !== 'tool')
-    return false;
+  const target = objectAt(record, 'target');
+  if (target['kind'] !== 'tool') return false;
   const name = textOf(target['name']);
   return name === wanted || `${textOf(record['server'])}/${name}` === wanted;
+}
+
+export function objectAt(record: JsonObject, key: string): JsonObject {
+  const value = record[key];
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
 }
 
 export function textOf(value: Json | undefined): string {

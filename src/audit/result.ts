@@ -1,28 +1,40 @@
 import type { Call } from '../domain/call.ts';
+import type { Decision, Exhausted } from '../domain/decision.ts';
 import type { JsonText } from '../domain/message.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import { elements, member } from '../protocol/codec.ts';
+import { refusedByText } from './decided.ts';
 import { payload } from './entry.ts';
 import { quote, type Outside } from './outside.ts';
 
 /**
  * The members that say how a call ended; begins with a comma.
  *
- *   outcome    answered | accepted | refused | declined | failed
+ *   outcome    answered | accepted | refused | declined | awaiting | failed; see outcomes.ts
  *   error      why not: a fault code, a JSON-RPC code, or one of tool-error, denied, rate-limited, declined, expired, cannot-ask
  *   errorSide  whose move it is: caller, policy, upstream, mcpd
  *   records    how many entries were returned: content, contents, messages, values, or the entries of a listing
  */
-export function outcomeText(outcome: Outcome, call: Call | undefined, outside: Outside): string {
+export function outcomeText(
+  outcome: Outcome,
+  call: Call | undefined,
+  decision: Decision | undefined,
+  outside: Outside,
+): string {
   switch (outcome.kind) {
     case 'answered':
       return answeredText(outcome.answer, call);
     case 'accepted':
       return ',"outcome":"accepted"';
-    case 'refused':
-      return outcome.why.kind === 'deny'
-        ? ',"outcome":"refused","error":"denied","errorSide":"policy"'
-        : `,"outcome":"refused","error":"rate-limited","errorSide":"policy","limit":${outside(outcome.why.limit)},"retryInMs":${outcome.why.retryInMs}`;
+    // What the caller was given is not kept: it may hold a ticket, and a ticket is as good as a yes.
+    case 'awaiting':
+      return ',"outcome":"awaiting"';
+    case 'refused': {
+      const { why } = outcome;
+      if (why.kind === 'exhausted') return exhaustedText(why, outside);
+      const by = why === decision ? '' : refusedByText(why, outside);
+      return `,"outcome":"refused","error":"denied","errorSide":"policy"${by}`;
+    }
     case 'declined': {
       const { why } = outcome;
       const by = why.kind === 'declined' ? `,"declinedBy":${outside(why.by)}` : '';
@@ -39,6 +51,12 @@ export function outcomeText(outcome: Outcome, call: Call | undefined, outside: O
       return `,"outcome":"failed","error":"${fault.code}","errorSide":"${fault.side}"${reason}`;
     }
   }
+}
+
+function exhaustedText({ limit, retryInMs }: Exhausted, outside: Outside): string {
+  // A wait without an end is no number in JSON; there is none to come back after.
+  const wait = Number.isFinite(retryInMs) ? `,"retryInMs":${retryInMs}` : '';
+  return `,"outcome":"refused","error":"rate-limited","errorSide":"policy","limit":${outside(limit)}${wait}`;
 }
 
 /** The payload of an answer, already redacted; begins with a comma, or is empty. */

@@ -1,13 +1,14 @@
 import type { Arrival, Call } from '../domain/call.ts';
 import type { Principal, Session } from '../domain/caller.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { Decision } from '../domain/decision.ts';
+import type { Decision, Finding } from '../domain/decision.ts';
 import { Fault } from '../domain/faults.ts';
 import type { Orders } from '../domain/orders.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import { Pass, type Grounds } from '../domain/pass.ts';
 import { printableJson } from '../domain/printable.ts';
 import type { Upcall } from '../domain/upstream.ts';
+import { Found } from './decided.ts';
 import {
   about,
   commandEntry,
@@ -111,7 +112,12 @@ export class CallTrail {
   #call: Call | undefined;
   #decision: Decision | undefined;
   #ordersVersion: string | undefined;
-  #stage: 'open' | 'committing' | 'committed' | 'closed' = 'open';
+  /** Undefined while nothing was found, which is almost always. */
+  #found: Found | undefined;
+  /** Intents on record: one for each try. */
+  #intents = 0;
+  /** A trail whose intent could not be written stays at `committing`: there is no second try at that. */
+  #stage: 'open' | 'committing' | 'closed' = 'open';
 
   constructor(arrival: Arrival, parts: AuditParts, pen: Pen, mayWriteSignIn: (remote: string) => boolean) {
     this.#arrival = arrival;
@@ -134,39 +140,56 @@ export class CallTrail {
     this.#ordersVersion = orders.version;
   }
 
-  /** Writes the intent down and issues the pass. Rejects with `AUDIT_UNAVAILABLE`, and then there is no pass. */
+  /** What redaction found, on the way in or out. */
+  found(direction: 'in' | 'out', findings: readonly Finding[]): void {
+    if (findings.length > 0) (this.#found ??= new Found()).add(direction, findings);
+  }
+
+  /**
+   * Writes the intent down and issues the pass; once for each try of a call that may be made again. Rejects with
+   * `AUDIT_UNAVAILABLE`, and then there is no pass.
+   */
   async commit(grounds: Grounds): Promise<Pass> {
     // Leave for another call than the one on this record would be leave for a call that nobody judged.
-    if (this.#stage !== 'open' || grounds.call !== this.#call || grounds.permit !== this.#decision) {
-      throw new Fault('BUG', { detail: 'grounds that do not belong to this trail, or a second commit' });
+    const belongs = grounds.call === this.#call && grounds.permit === this.#decision;
+    if (this.#stage !== 'open' || !belongs || grounds.attempt !== this.#intents + 1) {
+      throw new Fault('BUG', { detail: 'grounds that do not belong to this trail, or a commit out of turn' });
     }
     this.#stage = 'committing';
     this.#ordersVersion = grounds.ordersVersion;
-    const facts = this.#facts();
+    const { approval, receipt, attempt } = grounds;
+    const granted = { approvedBy: approval.by, receipt, attempt };
     await this.#parts.scribe.append(
-      this.#pen.finish(intentEntry(facts, grounds.approval.by, this.#pen.time(), this.#pen.outside)),
+      this.#pen.finish(intentEntry(this.#facts(), granted, this.#pen.time(), this.#pen.outside)),
     );
-    if (this.#stage !== 'committing')
+    if (this.#closed())
       throw new Fault('BUG', { detail: 'the trail was closed before its intent was written' });
-    this.#stage = 'committed';
+    this.#stage = 'open';
+    this.#intents++;
     return Pass.issue(grounds);
   }
 
   /** Writes how it ended. Never throws; a second close says nothing. */
   close(outcome: Outcome): void {
-    const committed = this.#stage === 'committed';
-    if (this.#stage === 'closed') return;
+    if (this.#closed()) return;
     this.#stage = 'closed';
     if (outcome.kind === 'failed' && outcome.fault.code === 'UNAUTHENTICATED') {
       if (!this.#mayWriteSignIn(this.#arrival.remote)) return;
     }
     const { outside } = this.#pen;
-    const which = committed
-      ? `,"id":${JSON.stringify(this.#arrival.id)},"committed":true`
-      : about(this.#facts(), undefined, outside);
+    const which =
+      this.#intents > 0
+        ? `,"id":${JSON.stringify(this.#arrival.id)},"committed":true${this.#found?.text('out') ?? ''}`
+        : about(this.#facts(), undefined, outside);
+    const how = outcomeText(outcome, this.#call, this.#decision, outside);
     const tookMs = Math.round((this.#parts.clock.steadyMs() - this.#openedMs) * 1000) / 1000;
-    const line = `{"kind":"outcome","time":"${this.#pen.time()}"${which}${outcomeText(outcome, this.#call, outside)},"durationMs":${tookMs}}`;
+    const line = `{"kind":"outcome","time":"${this.#pen.time()}"${which}${how},"durationMs":${tookMs}}`;
     this.#pen.note(line, this.#withPayload() ? resultPayload(outcome) : '');
+  }
+
+  /** Asked anew after a wait, because a trail may be closed meanwhile. */
+  #closed(): boolean {
+    return this.#stage === 'closed';
   }
 
   #facts(): Facts {
@@ -182,6 +205,7 @@ export class CallTrail {
           : this.#parts.describe(server, target?.kind === 'tool' ? target.name : undefined),
       decision: this.#decision,
       ordersVersion: this.#ordersVersion,
+      found: this.#found,
       withPayload: this.#withPayload(),
     };
   }

@@ -1,9 +1,20 @@
 import type { Credentials, Principal, Session } from '../domain/caller.ts';
 import type { Arrival, Call, Outlet } from '../domain/call.ts';
-import type { Approval, Charge, Consent, Decision, Permit } from '../domain/decision.ts';
-import type { Answer, JsonText } from '../domain/message.ts';
+import type {
+  Approval,
+  Charge,
+  Consent,
+  Decision,
+  Denial,
+  Exhausted,
+  Facts,
+  Finding,
+  Permit,
+} from '../domain/decision.ts';
+import type { Answer, Json, JsonText } from '../domain/message.ts';
 import type { Orders } from '../domain/orders.ts';
-import type { Outcome } from '../domain/outcome.ts';
+import type { Fault } from '../domain/faults.ts';
+import type { CleanAnswer, Outcome } from '../domain/outcome.ts';
 import type { Grounds, Pass } from '../domain/pass.ts';
 import type { RedactedJson } from '../domain/redacted.ts';
 import type { MirroredArgument, Upcall } from '../domain/upstream.ts';
@@ -17,12 +28,69 @@ export type DataPlane = {
   readonly tasks: Tasks;
   readonly rounds: Rounds;
   readonly inFlight: InFlight;
-  readonly limits: { readonly charge: (orders: Orders, call: Call, permit: Permit) => Charge };
-  readonly gate: { readonly ask: (call: Call, permit: Permit) => Consent | Promise<Consent> };
+  readonly facts: Facts;
+  readonly pins: Pins;
+  /**
+   * Waits where the policy lets calls stand in line; rejects with `CANCELLED` when the call is stopped there. `charged`: this
+   * very call was charged when it was asked about, and now only needs its place among those under way.
+   */
+  readonly limits: {
+    readonly charge: (
+      orders: Orders,
+      call: Call,
+      permit: Permit,
+      charged: boolean,
+    ) => Charge | Promise<Charge>;
+  };
+  readonly breakers: Breakers;
+  readonly gate: Gate;
   /** `undefined`: a notification or a reply; it went, and nothing comes back. */
   readonly fleet: Fleet;
-  readonly redactor: { readonly clean: (text: JsonText) => RedactedJson };
+  readonly redactor: Redactor;
 };
+
+/** Which definitions of tools somebody has looked at. */
+export type Pins = {
+  /** Told every answer that lists tools, before it is trimmed. What changed is in quarantine when this returns. */
+  readonly saw: (call: Call, answer: Answer) => void;
+};
+
+export type Breakers = {
+  /** Whether a tool that failed again and again rests. */
+  readonly admit: (orders: Orders, call: Call) => Exhausted | undefined;
+  readonly went: (orders: Orders, call: Call, how: 'well' | 'badly') => void;
+  /** How long to wait before the call is made again; undefined: it is not made again. */
+  readonly retryInMs: (orders: Orders, call: Call, attempt: number, fault: Fault) => number | undefined;
+  /** Rejects with `CANCELLED` when the call is stopped meanwhile. */
+  readonly wait: (call: Call, ms: number) => Promise<void>;
+};
+
+/** Asks whoever must agree. */
+export type Gate = {
+  readonly ask: (call: Call, permit: Permit, orders: Orders) => Consent | Promise<Consent>;
+  /** Whether the call comes back to a question of ours that an earlier one of the same call was answered with. */
+  readonly continues: (call: Call, permit: Permit, orders: Orders) => boolean;
+  /** Whether this reply of a client answers a question of ours, and not one of a server. */
+  readonly awaits: (call: Call) => boolean;
+  readonly hear: (call: Call) => void;
+};
+
+export type Redactor = {
+  /** Without the secrets. For what belongs to no call. */
+  readonly clean: (text: JsonText) => RedactedJson;
+  /** What a caller sends, as the policy lets it pass: the very call that is then decided and forwarded. */
+  readonly inward: (orders: Orders, call: Call) => Inward | Promise<Inward>;
+  /** What a caller is given. */
+  readonly outward: (orders: Orders, call: Call, answer: Answer) => Outward | Promise<Outward>;
+  /** What a server says to a caller besides its answers. */
+  readonly aside: (orders: Orders, server: string, text: JsonText) => RedactedJson | undefined;
+};
+export type Inward =
+  | { readonly kind: 'clean'; readonly call: Call; readonly found: readonly Finding[] }
+  | { readonly kind: 'blocked'; readonly why: Denial; readonly found: readonly Finding[] };
+export type Outward =
+  | { readonly kind: 'clean'; readonly answer: CleanAnswer; readonly found: readonly Finding[] }
+  | { readonly kind: 'blocked'; readonly why: Denial; readonly found: readonly Finding[] };
 
 export type Audit = {
   /** Throws `AUDIT_UNAVAILABLE` when the journal cannot be written. */
@@ -44,6 +112,8 @@ export type Trail = {
   readonly decided: (decision: Decision, orders: Orders) => void;
   /** Writes the intent down and issues the pass. Rejects with `AUDIT_UNAVAILABLE`, and then there is no pass. */
   readonly commit: (grounds: Grounds) => Promise<Pass>;
+  /** What redaction found, on the way in or out. */
+  readonly found: (direction: 'in' | 'out', findings: readonly Finding[]) => void;
   readonly close: (outcome: Outcome) => void;
 };
 
@@ -51,6 +121,13 @@ export type Fleet = {
   readonly forward: (pass: Pass) => Promise<Answer | undefined>;
   /** The arguments of a tool that a client repeats in headers; empty while nobody knows the tool. */
   readonly mirrored: (server: string, tool: string) => readonly MirroredArgument[];
+  /** The schema of a tool's arguments; undefined while nobody knows the tool. */
+  readonly inputSchema: (server: string, tool: string) => Json | undefined;
+  /**
+   * What a yes to this call is bound to besides its arguments: the definition of the tool as its server gives it now, and
+   * the very child that would carry it out.
+   */
+  readonly bindingOf: (call: Call) => string;
 };
 
 /** Which task belongs to whom. A task id is as good as a key to whatever the task found. */

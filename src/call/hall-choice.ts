@@ -1,4 +1,4 @@
-import type { Decision, Denial } from '../domain/decision.ts';
+import type { Decision, Denial, Facts } from '../domain/decision.ts';
 import type { Principal } from '../domain/caller.ts';
 import { Fault } from '../domain/faults.ts';
 import type { Orders } from '../domain/orders.ts';
@@ -53,9 +53,10 @@ export function whoIsIn(
   method: string,
   orders: Orders,
   profiles: ReadonlyMap<string, readonly string[]>,
+  facts: Facts,
 ): Found {
   const target = { kind: 'protocol', method } as const;
-  const judge = (server: string) => decide(orders, { server, principal, target });
+  const judge = (server: string) => decide(orders, { server, principal, target, args: undefined }, facts);
   const { named, chosen } = chosenIn(hall, orders, profiles);
   const open: string[] = [];
   const off = new Map<string, Denial>();

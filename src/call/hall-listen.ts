@@ -140,7 +140,7 @@ function ownUris(
     const apart = takeUriApart(uri);
     const server = apart !== undefined && open.includes(apart.server) ? apart.server : '';
     const theirs: Target = { kind: 'subscription', uris: [apart?.rest ?? uri] };
-    const decision = decide(orders, { server, principal, target: theirs });
+    const decision = decide(orders, { server, principal, target: theirs, args: {} }, data.facts);
     if (decision.kind === 'deny') return { refused: { kind: 'refused', why: decision, target } };
     own.set(server, [...(own.get(server) ?? []), ...theirs.uris]);
   }

@@ -37,7 +37,7 @@ export function reachableBy(
   now = states(),
 ): ReadonlySet<string> {
   try {
-    const { open } = whoIsIn(hall, principal, 'ping', data.orders.current(), profiles);
+    const { open } = whoIsIn(hall, principal, 'ping', data.orders.current(), profiles, data.facts);
     return new Set(open.filter((server) => now.get(server) === 'ready'));
   } catch {
     // What was chosen is unknown to this caller by now, which its next message is told.

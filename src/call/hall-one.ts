@@ -58,7 +58,7 @@ function unknown({ call, off }: Visit, server: string | undefined, plane: HallPl
   const { principal, target } = call;
   const why =
     (server === undefined ? undefined : off.get(server)) ??
-    decide(plane.data.orders.current(), { server: '', principal, target });
+    decide(plane.data.orders.current(), { server: '', principal, target, args: undefined }, plane.data.facts);
   if (why.kind !== 'deny') throw new Fault('BUG', { detail: 'a server without a name' });
   return here({ kind: 'refused', why, target });
 }

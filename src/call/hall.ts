@@ -30,7 +30,7 @@ async function carryOut(arrival: Arrival, plane: HallPlane, trail: Trail): Promi
     const principal = data.callers.identify(arrival.credentials);
     trail.identified(principal);
     const orders = data.orders.current();
-    const found = whoIsIn(arrival.server, principal, methodOf(arrival.message), orders, profiles);
+    const found = whoIsIn(arrival.server, principal, methodOf(arrival.message), orders, profiles, data.facts);
     const session = data.sessions.resolve(principal, arrival);
     const call = nameCall(arrival, principal, session, noTasks);
     trail.named(call);
@@ -68,7 +68,11 @@ async function answer(visit: Visit, plane: HallPlane): Promise<Ending> {
       return converse(visit, target.method, plane);
     case 'upcall':
     case 'unknown': {
-      const why = decide(plane.data.orders.current(), { server: '', principal, target });
+      const why = decide(
+        plane.data.orders.current(),
+        { server: '', principal, target, args: undefined },
+        plane.data.facts,
+      );
       if (why.kind !== 'deny') throw new Fault('BUG', { detail: 'an unknown method was allowed' });
       return here({ kind: 'refused', why, target });
     }

@@ -1,18 +1,24 @@
+import { stillBound } from '../domain/binding.ts';
 import type { Arrival } from '../domain/call.ts';
 import type { Principal } from '../domain/caller.ts';
-import type { Outcome } from '../domain/outcome.ts';
+import type { Answer } from '../domain/message.ts';
+import type { CleanAnswer, Outcome } from '../domain/outcome.ts';
 import { Fault } from '../domain/faults.ts';
 import { decide } from '../policy/decide.ts';
 import { narrow } from '../policy/narrow.ts';
 import type { DataPlane, Trail } from './data-plane.ts';
+import { attempt } from './attempt.ts';
+import { wrongArguments } from './check-arguments.ts';
 import { checkHeaders } from './check-headers.ts';
 import { refusedQuestion } from './handle-questions.ts';
-import { cancelsAnother, nameCall, opensSession } from './name-call.ts';
+import { cleanText } from './clean-text.ts';
+import { carryOutHere, endsHere } from './ends-here.ts';
+import { judgedOf, nameCall, opensSession } from './name-call.ts';
 
 /** The life of a call. Read this first. */
 export async function handleCall(arrival: Arrival, plane: DataPlane): Promise<Outcome> {
   const trail = plane.audit.open(arrival);
-  const outcome = await carryOut(arrival, plane, trail);
+  const outcome = cleanly(await carryOut(arrival, plane, trail), plane);
   trail.close(outcome);
   return outcome;
 }
@@ -22,62 +28,104 @@ async function carryOut(arrival: Arrival, plane: DataPlane, trail: Trail): Promi
     const principal = plane.callers.identify(arrival.credentials);
     trail.identified(principal);
     const session = plane.sessions.resolve(principal, arrival);
-    const call = plane.rounds.resume(nameCall(arrival, principal, session, plane.tasks));
-    trail.named(call);
-
-    plane.inFlight.add(call);
+    const named = plane.rounds.resume(nameCall(arrival, principal, session, plane.tasks));
+    plane.inFlight.add(named);
     try {
       const orders = plane.orders.current();
-      const decision = decide(orders, call);
+      // What the policy takes out of a call is gone before anybody decides, so that what was decided is what goes out.
+      // Most steps are done at once; to wait for them all the same would cost each call a turn, and its place in the line.
+      const looked = plane.redactor.inward(orders, named);
+      const inward = looked instanceof Promise ? await looked : looked;
+      if (plane.orders.current() !== orders) throw new Fault('ORDERS_CHANGED');
+      const call = inward.kind === 'clean' ? inward.call : named;
+      trail.named(call);
+      trail.found('in', inward.found);
+
+      const judged = judgedOf(call);
+      const decision = decide(orders, judged, plane.facts);
       trail.decided(decision, orders);
       if (decision.kind === 'deny') return { kind: 'refused', why: decision, target: call.target };
+      if (inward.kind === 'blocked') return { kind: 'refused', why: inward.why, target: call.target };
 
-      checkHeaders(call, plane);
+      // The headers repeat what the caller wrote, and not what the policy made of it.
+      checkHeaders(named, plane);
+      const wrong = wrongArguments(call, orders, plane);
+      if (wrong !== undefined) return { kind: 'refused', why: wrong, target: call.target };
       // Limits before the question: otherwise a flood of calls becomes a flood of prompts, and a tired person says yes.
-      const charge = plane.limits.charge(orders, call, decision);
+      const goesOn = plane.gate.continues(call, decision, orders);
+      const charging = plane.limits.charge(orders, call, decision, goesOn);
+      const charge = charging instanceof Promise ? await charging : charging;
       if (charge.kind === 'exhausted') return { kind: 'refused', why: charge, target: call.target };
+      try {
+        const binding = decision.kind === 'confirm' ? plane.fleet.bindingOf(call) : '';
+        // One yes is for one call, in however many rounds it is made.
+        const asking = call.approved ?? plane.gate.ask(call, decision, orders);
+        const consent = asking instanceof Promise ? await asking : asking;
+        if (consent.kind === 'awaiting')
+          return { kind: 'awaiting', answer: cleanAnswer(consent.answer, plane) };
+        if (consent.kind !== 'approved') return { kind: 'declined', why: consent, target: call.target };
 
-      // One yes is for one call, in however many rounds it is made.
-      const consent = call.approved ?? (await plane.gate.ask(call, decision));
-      if (consent.kind !== 'approved') return { kind: 'declined', why: consent, target: call.target };
+        // A yes was given under these orders, for this definition of the tool, in this child. Any of them may have changed
+        // while a person was thinking or the call stood in a line; the fleet asks `stands` in the same breath as it writes.
+        const stands = () => {
+          const now = plane.orders.current();
+          // Also under the same orders: a grant runs out, a link is turned, a tool goes into quarantine.
+          const { kind } = decide(now, judged, plane.facts);
+          if (decision.kind === 'allow') return kind === 'allow';
+          return kind !== 'deny' && now === orders && stillBound(binding, plane.fleet.bindingOf(call));
+        };
+        const grounds = {
+          call,
+          permit: decision,
+          receipt: charge,
+          approval: consent,
+          ordersVersion: orders.version,
+          stands,
+        };
+        if (endsHere(call, plane)) {
+          const pass = await trail.commit({ ...grounds, attempt: 1 });
+          carryOutHere(pass.spend(), plane);
+          return { kind: 'accepted' };
+        }
 
-      // A yes was given under these orders. Someone may have changed them while a person was thinking, or while the call
-      // stands in a line; the fleet asks `stands` in the same breath as it writes.
-      const stands = () =>
-        plane.orders.current() === orders ||
-        (decision.kind === 'allow' && decide(plane.orders.current(), call).kind === 'allow');
-      const pass = await trail.commit({
-        call,
-        permit: decision,
-        receipt: charge,
-        approval: consent,
-        ordersVersion: orders.version,
-        stands,
-      });
-
-      if (cancelsAnother(call)) {
-        plane.inFlight.cancel(pass.spend());
-        return { kind: 'accepted' };
+        const sent = await attempt(grounds, orders, plane, trail);
+        if (sent.kind === 'exhausted') return { kind: 'refused', why: sent, target: call.target };
+        const { answer } = sent;
+        if (answer === undefined) return { kind: 'accepted' };
+        const refusal = refusedQuestion(call, answer, plane);
+        if (refusal !== undefined) return { kind: 'refused', why: refusal, target: call.target };
+        plane.pins.saw(call, answer);
+        const own = plane.tasks.claim(call, answer);
+        const narrowed = narrow(plane.orders.current(), call, own, plane.facts);
+        const trimmed = plane.rounds.pause(call, narrowed, consent);
+        const opened = opensSession(call) ? plane.sessions.agree(call, trimmed) : undefined;
+        const cleaning = plane.redactor.outward(orders, call, trimmed);
+        const outward = cleaning instanceof Promise ? await cleaning : cleaning;
+        trail.found('out', outward.found);
+        if (outward.kind === 'blocked') return { kind: 'refused', why: outward.why, target: call.target };
+        return { kind: 'answered', answer: outward.answer, opened };
+      } finally {
+        charge.done();
       }
-
-      const answer = await plane.fleet.forward(pass);
-      if (answer === undefined) return { kind: 'accepted' };
-      const refusal = refusedQuestion(call, answer, plane);
-      if (refusal !== undefined) return { kind: 'refused', why: refusal, target: call.target };
-      const own = plane.tasks.claim(call, answer);
-      const trimmed = plane.rounds.pause(call, narrow(plane.orders.current(), call, own), consent);
-      const opened = opensSession(call) ? plane.sessions.agree(call, trimmed) : undefined;
-      return {
-        kind: 'answered',
-        answer: { kind: trimmed.kind, text: plane.redactor.clean(trimmed.text) },
-        opened,
-      };
     } finally {
-      plane.inFlight.remove(call);
+      plane.inFlight.remove(named);
     }
   } catch (reason) {
     return { kind: 'failed', fault: Fault.from(reason) };
   }
+}
+
+/** What we say of our own goes to the caller, too, and may quote what a server or an operator wrote. */
+function cleanly(outcome: Outcome, plane: DataPlane): Outcome {
+  if (outcome.kind === 'refused' && outcome.why.kind === 'deny')
+    return { ...outcome, why: { ...outcome.why, reason: cleanText(outcome.why.reason, plane) } };
+  if (outcome.kind === 'declined' && 'reason' in outcome.why)
+    return { ...outcome, why: { ...outcome.why, reason: cleanText(outcome.why.reason, plane) } };
+  return outcome;
+}
+
+function cleanAnswer({ kind, text }: Answer, plane: DataPlane): CleanAnswer {
+  return { kind, text: plane.redactor.clean(text) };
 }
 
 /**

@@ -5,7 +5,8 @@ import type { Upcall } from '../domain/upstream.ts';
 import { decide } from '../policy/decide.ts';
 import { harmful } from '../policy/question.ts';
 import { elements, encode, member, members, object, objectOf, valueOf } from '../protocol/codec.ts';
-import { capabilityFor } from '../protocol/methods.ts';
+import { fold } from '../protocol/look-alike.ts';
+import { capabilityFor, methodToClient } from '../protocol/methods.ts';
 import type { DataPlane } from './data-plane.ts';
 
 /** Questions in one answer. */
@@ -29,7 +30,11 @@ export function refusedQuestion(call: Call, answer: Answer, plane: DataPlane): D
     const decision =
       (answer.kind === 'result' ? undeclared(call, message.method) : undefined) ??
       harmful(message.method, objectOf(message.params)) ??
-      decide(orders, { server: call.server, principal: call.principal, target });
+      decide(
+        orders,
+        { server: call.server, principal: call.principal, target, args: objectOf(message.params) },
+        plane.facts,
+      );
     plane.audit.upcall(question, call.session, decision, orders.version, decision.kind !== 'deny');
     if (decision.kind === 'deny') return refusalOf(message.method, decision);
   }
@@ -104,16 +109,13 @@ function hasLookAlike(entries: Asked, names: readonly string[]): boolean {
   return entries.some(([key]) => !names.includes(key) && folded.has(fold(key)));
 }
 
-/** As Unicode folds case for those readers: `ſ` is an `s` to them. */
-function fold(key: string): string {
-  return key.toUpperCase().toLowerCase();
-}
-
 function refusalOf(method: string, { rule }: Denial): Denial {
+  // Of a method that nobody knows the name is the server's own word, and could be a secret of its.
+  const named = methodToClient(method) === undefined ? 'something that MCP does not know' : method;
   return {
     kind: 'deny',
     rule,
-    reason: `the server asked for ${method.slice(0, 64)}, which the ${rule === undeclaredRule ? 'client did not declare' : 'policy does not allow'}.`,
+    reason: `the server asked for ${named}, which the ${rule === undeclaredRule ? 'client did not declare' : 'policy does not allow'}.`,
     hidden: false,
   };
 }

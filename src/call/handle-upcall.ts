@@ -1,6 +1,6 @@
 import type { Call, Outlet } from '../domain/call.ts';
 import type { Session } from '../domain/caller.ts';
-import type { Denial } from '../domain/decision.ts';
+import type { Denial, Facts } from '../domain/decision.ts';
 import type { Answer, JsonObject } from '../domain/message.ts';
 import type { Orders } from '../domain/orders.ts';
 import type { Upcall } from '../domain/upstream.ts';
@@ -32,8 +32,12 @@ function carryTo(session: Session, upcall: Upcall, plane: DataPlane): boolean {
   const decision =
     misplaced(message) ??
     harmful(message.method, params) ??
-    hiddenResource(upcall, params, session, orders) ??
-    decide(orders, { server: upcall.server, principal: session.principal, target });
+    hiddenResource(upcall, params, session, orders, plane.facts) ??
+    decide(
+      orders,
+      { server: upcall.server, principal: session.principal, target, args: params },
+      plane.facts,
+    );
   if (decision.kind === 'deny') {
     plane.audit.upcall(upcall, session, decision, orders.version, false);
     upcall.settle({ kind: 'error', text: errorBody(-32601, 'Method not found') });
@@ -43,7 +47,12 @@ function carryTo(session: Session, upcall: Upcall, plane: DataPlane): boolean {
     message.kind === 'request'
       ? requestText(message.id, message.method, message.params)
       : noticeText(message.method, message.params);
-  const clean = plane.redactor.clean(text);
+  const clean = plane.redactor.aside(orders, upcall.server, text);
+  if (clean === undefined) {
+    plane.audit.upcall(upcall, session, withheld, orders.version, false);
+    upcall.settle({ kind: 'error', text: errorBody(-32601, 'Method not found') });
+    return true;
+  }
   if (message.kind === 'request') plane.audit.upcall(upcall, session, decision, orders.version, true);
   if (upcall.hold !== undefined) {
     upcall.hold();
@@ -82,9 +91,10 @@ function hiddenResource(
   { uri }: JsonObject,
   { principal }: Session,
   orders: Orders,
+  facts: Facts,
 ): Denial | undefined {
   if (message.method !== 'notifications/resources/updated' || typeof uri !== 'string') return undefined;
-  const decision = decide(orders, { server, principal, target: { kind: 'resource', uri } });
+  const decision = decide(orders, { server, principal, target: { kind: 'resource', uri }, args: {} }, facts);
   return decision.kind === 'deny' ? decision : undefined;
 }
 
@@ -103,6 +113,13 @@ function misplaced({ method, kind }: Upcall['message']): Denial | undefined {
 function outlets(call: Call | undefined): readonly Outlet[] {
   return call === undefined ? [] : [call.outlet];
 }
+
+const withheld: Denial = {
+  kind: 'deny',
+  rule: 'built-in: redaction',
+  reason: 'the message holds what a redaction rule lets nobody have.',
+  hidden: false,
+};
 
 const nobody: Answer = {
   kind: 'error',

@@ -2,6 +2,7 @@ import type { Arrival, Call, Target } from '../domain/call.ts';
 import type { Principal, Session } from '../domain/caller.ts';
 import { Fault } from '../domain/faults.ts';
 import type { Json, JsonObject, Message } from '../domain/message.ts';
+import type { Judged } from '../policy/decide.ts';
 import { objectOf } from '../protocol/codec.ts';
 import { metaKeys, metaOf, tasksExtension } from '../protocol/era.ts';
 import { methodToServer } from '../protocol/methods.ts';
@@ -46,9 +47,13 @@ export function opensSession(call: Call): boolean {
   return call.message.kind === 'request' && call.message.method === 'initialize';
 }
 
-/** Whether this call stops another one; it is carried out here, because the child knows the other by our id. */
-export function cancelsAnother(call: Call): boolean {
-  return call.message.kind === 'notice' && call.message.method === 'notifications/cancelled';
+/** What a decision looks at. */
+export function judgedOf(call: Call): Judged {
+  const { server, principal, target, params, message } = call;
+  if (target.kind !== 'tool' && target.kind !== 'prompt')
+    return { server, principal, target, args: message.kind === 'reply' ? {} : params };
+  const args = params['arguments'];
+  return { server, principal, target, args: isObject(args) ? args : {} };
 }
 
 function aimOf(message: Message, params: JsonObject, session: Session, tasks: TaskTools): Target {

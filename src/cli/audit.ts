@@ -13,6 +13,7 @@ type Options = {
   readonly correlation?: string;
   readonly outcome?: string;
   readonly server?: string;
+  readonly would?: true;
   readonly since?: string;
   readonly limit: number;
 };
@@ -32,8 +33,9 @@ export function addAudit(program: Command, io: Io, finish: Finish): void {
     .option('--correlation <id>', 'the id that the caller was given')
     .option(
       '--outcome <word>',
-      'answered, refused, declined, failed, …, or an error such as rate-limited; unknown: it went out and nothing came back',
+      'answered, refused, declined, awaiting, failed, …, or an error such as rate-limited; unknown: it went out and nothing came back',
     )
+    .option('--would', 'only what would have gone another way if everything were enforced')
     .option('--since <when>', '90s, 30min, 2h, 7d, or a date such as 2026-01-31')
     .option('--limit <count>', 'at most so many', count, 50)
     .addHelpText(
@@ -42,6 +44,7 @@ export function addAudit(program: Command, io: Io, finish: Finish): void {
         'mcpd audit query --since 2h',
         'mcpd audit query --tool files/write_file --outcome refused',
         'mcpd audit query --correlation 01J… --json',
+        'mcpd audit query --would --since 7d   (what an observing policy would have refused or asked about)',
       ]),
     )
     .action(async (options: Options) => {
@@ -56,7 +59,8 @@ async function query(dir: string, options: Options, nowMs: number): Promise<Told
   const { parseSince, query: find } = await import('../audit/query.ts');
   const { readJournal } = await import('../audit/journal-files.ts');
   const { printFindings } = await import('../audit/query-print.ts');
-  const { tool, caller, correlation, outcome, server, since, limit } = options;
+  const { tool, caller, correlation, outcome, server, would, since, limit } = options;
+  if (outcome !== undefined) await mustBeEnding(outcome);
   const sinceMs = since === undefined ? undefined : parseSince(since, nowMs);
   const findings = await find(readJournal(auditDirIn(dir)), {
     tool,
@@ -64,6 +68,7 @@ async function query(dir: string, options: Options, nowMs: number): Promise<Told
     correlation,
     outcome,
     server,
+    would,
     sinceMs,
     limit,
   });
@@ -75,6 +80,18 @@ async function query(dir: string, options: Options, nowMs: number): Promise<Told
     reply: { ok: true, command: 'audit query', records, unreadable, full },
     text: `${printFindings(findings)}${cut}`,
   };
+}
+
+/** Throws a `USAGE` error: a misspelt word finds nothing, and that would be read as "there was nothing". */
+async function mustBeEnding(word: string): Promise<void> {
+  const { errorWords, isEnding, outcomeWords } = await import('../audit/outcomes.ts');
+  if (isEnding(word)) return;
+  throw Object.assign(new Error(`no call ends with ${JSON.stringify(word)}`), {
+    code: 'USAGE',
+    hint:
+      `An outcome: ${outcomeWords.join(', ')}; an error: ${errorWords.join(', ')}; ` +
+      'a fault code such as UPSTREAM_TIMEOUT (docs/errors.md has them all), or the number of an error that a server gave.',
+  });
 }
 
 function count(text: string): number {

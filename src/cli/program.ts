@@ -8,6 +8,7 @@ import { examples } from './help.ts';
 import { failure, tell, type Finish, type Io } from './io.ts';
 import { addKey } from './key.ts';
 import { policiesDir } from './place.ts';
+import { addPolicy } from './policy.ts';
 import { addSecret } from './secret.ts';
 import { version } from '../version.ts';
 
@@ -70,6 +71,7 @@ function build(io: Io, finish: Finish): Command {
     });
 
   addCheck(program, io, finish);
+  addPolicy(program, io, finish);
   addConnect(program, io);
   addCtl(program, io, finish);
   addKey(program, io, finish);

@@ -2,8 +2,18 @@ import type { Answer } from '../control/client.ts';
 import { showQuestion } from '../confirm/show.ts';
 import type { Question } from '../confirm/question.ts';
 import { printable } from '../domain/printable.ts';
-import type { ServerReport, SwitchesReport } from '../operate/status.ts';
+import {
+  showGranted,
+  showGrants,
+  showLeases,
+  showRevoked,
+  type GrantRow,
+  type LeaseRow,
+} from './show-grants.ts';
+import { showPinned, showPins, type PinnedAnswer, type PinsAnswer } from './show-pins.ts';
+import { showStatus, type StatusAnswer } from './show-status.ts';
 import { table } from './table.ts';
+import { lines, plural, span, text } from './words.ts';
 
 /** A daemon's answer for a person. Everything in it may come from outside, so everything passes `printable`. */
 export function show(command: string, answer: Answer, nowMs: number): string {
@@ -11,7 +21,7 @@ export function show(command: string, answer: Answer, nowMs: number): string {
   if (!answer.ok) return lines('complaints' in answer ? answer['complaints'] : []);
   switch (command) {
     case 'status':
-      return status(answer as unknown as StatusAnswer);
+      return showStatus(answer as unknown as StatusAnswer);
     case 'tools':
       return tools(answer['servers'] as readonly ToolsRow[]);
     case 'approvals':
@@ -19,6 +29,22 @@ export function show(command: string, answer: Answer, nowMs: number): string {
     case 'approve':
     case 'deny':
       return decided(answer);
+    case 'leases':
+      return showLeases(answer['leases'] as readonly LeaseRow[]);
+    case 'end-lease':
+      return answer['changed'] === true
+        ? `The yes ${text(answer['id'])} is good for nothing more.`
+        : `No yes ${text(answer['id'])} is good for further calls.`;
+    case 'grants':
+      return showGrants(answer['grants'] as readonly GrantRow[]);
+    case 'grant':
+      return showGranted(answer);
+    case 'revoke-grant':
+      return showRevoked(answer);
+    case 'pins':
+      return showPins(answer as unknown as PinsAnswer);
+    case 'pin':
+      return showPinned(answer as unknown as PinnedAnswer);
     case 'restart':
       return `${text(answer['server'])} was stopped and started afresh; it is ${text(answer['state'])}.`;
     case 'reload':
@@ -50,84 +76,8 @@ function tools(servers: readonly ToolsRow[]): string {
   return table(['SERVER', 'TOOL', 'FOR A CALLER WITH A KEY'], rows);
 }
 
-type StatusAnswer = {
-  readonly status: string;
-  readonly because: readonly string[];
-  readonly version: string;
-  readonly uptimeMs: number;
-  readonly ordersVersion: string;
-  readonly sessions: number;
-  readonly callsInFlight: number;
-  readonly waitingApprovals: number;
-  readonly servers: readonly ServerReport[];
-  readonly switches: SwitchesReport;
-};
-
-function status(it: StatusAnswer): string {
-  const counts = `sessions ${it.sessions}, calls in flight ${it.callsInFlight}, waiting for a yes ${it.waitingApprovals}`;
-  const servers = it.servers.map(
-    ({
-      name,
-      state,
-      switchedOff,
-      sharing,
-      offers,
-      children,
-      spares,
-      idle,
-      restarts,
-      inFlight,
-      waiting,
-      pingMs,
-    }) => [
-      name,
-      switchedOff ? `${state}, switched off` : state,
-      sharing,
-      offers === null ? '-' : String(offers.tools),
-      String(children),
-      String(spares),
-      String(idle),
-      String(restarts),
-      String(inFlight),
-      String(waiting),
-      pingMs === null ? '-' : `${pingMs} ms`,
-    ],
-  );
-  return [
-    `mcpd ${text(it.version)} is ${text(it.status)}, up ${span(it.uptimeMs)}`,
-    ...it.because.map((why) => `  ${printable(why)}`),
-    `policy ${text(it.ordersVersion)}, ${counts}`,
-    '',
-    table(serverColumns, servers),
-    ...switches(it.switches),
-  ].join('\n');
-}
-
-const serverColumns = [
-  'SERVER',
-  'STATE',
-  'SHARING',
-  'TOOLS',
-  'CHILDREN',
-  'SPARE',
-  'IDLE',
-  'RESTARTS',
-  'IN FLIGHT',
-  'WAITING',
-  'PING',
-];
-
-function switches({ lockdown, servers, tools, callers }: SwitchesReport): string[] {
-  const rows = [
-    ...(lockdown === null ? [] : [['LOCKDOWN', 'everything', lockdown.by, lockdown.at, lockdown.reason]]),
-    ...servers.map(({ name, by, at, reason }) => ['server', name, by, at, reason]),
-    ...tools.map(({ name, by, at, reason }) => ['tool', name, by, at, reason]),
-    ...callers.map(({ name, by, at, reason }) => ['caller', name, by, at, reason]),
-  ];
-  return rows.length === 0 ? [] : ['', table(['SWITCHED OFF', 'WHAT', 'BY', 'SINCE', 'REASON'], rows)];
-}
-
-type QuestionAnswer = Omit<Question, 'askedAt' | 'expiresAt'> & {
+type QuestionAnswer = Omit<Question, 'askedAt' | 'expiresAt' | 'effect'> & {
+  readonly effect?: string | null;
   readonly askedAt: string;
   readonly expiresAt: string;
 };
@@ -135,9 +85,14 @@ type QuestionAnswer = Omit<Question, 'askedAt' | 'expiresAt'> & {
 function approvals(questions: readonly QuestionAnswer[], nowMs: number): string {
   if (questions.length === 0) return 'No call waits for your yes.';
   const shown = questions.map((question) => {
-    const { askedAt, expiresAt } = question;
+    const { askedAt, expiresAt, effect } = question;
     return showQuestion(
-      { ...question, askedAt: Date.parse(askedAt), expiresAt: Date.parse(expiresAt) },
+      {
+        ...question,
+        effect: effect ?? undefined,
+        askedAt: Date.parse(askedAt),
+        expiresAt: Date.parse(expiresAt),
+      },
       { nowMs },
     );
   });
@@ -146,10 +101,18 @@ function approvals(questions: readonly QuestionAnswer[], nowMs: number): string 
 
 function decided(answer: Answer): string {
   const id = text(answer['id']);
+  const { still, leaseMs } = answer as { still?: unknown; leaseMs?: unknown };
+  if (typeof still === 'number' && still > 0) {
+    const more = `${plural(still, 'more yes', 'more yeses')} of somebody else`;
+    return answer['changed'] === true
+      ? `Your yes to ${id} is counted; it needs ${more}.`
+      : `You have said yes to ${id} already; it needs ${more}.`;
+  }
   const ending = text(answer['ending']);
-  return answer['changed'] === true
-    ? `${id} is ${ending}: the call of ${text(answer['caller'])} to ${text(answer['server'])} (correlation ${text(answer['callId'])}).`
-    : `${id} is ${ending} already.`;
+  if (answer['changed'] !== true) return `${id} is ${ending} already.`;
+  const alike =
+    typeof leaseMs === 'number' && leaseMs > 0 ? ` Good for calls that are alike for ${span(leaseMs)}.` : '';
+  return `${id} is ${ending}: the call of ${text(answer['caller'])} to ${text(answer['server'])} (correlation ${text(answer['callId'])}).${alike}`;
 }
 
 function reloaded(answer: Answer): string {
@@ -182,29 +145,4 @@ function switched(command: string, answer: Answer): string {
   // First, because at night the first line is what one reads: a misspelt name switches nothing off.
   const unknown = known === false ? `mcpd knows no such ${text(answer['kind'])} at the moment.${near}\n` : '';
   return `${unknown}${what} ${state}${halted}.`;
-}
-
-function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
-}
-
-function lines(value: unknown): string {
-  return Array.isArray(value) ? value.map(text).join('\n') : '';
-}
-
-/** Any plain value on one safe line. */
-function text(value: unknown): string {
-  return printable(typeof value === 'string' ? value : (JSON.stringify(value) ?? ''));
-}
-
-function span(ms: number): string {
-  const seconds = Math.floor(ms / 1000);
-  const [days, hours, minutes] = [
-    Math.floor(seconds / 86_400),
-    Math.floor(seconds / 3600) % 24,
-    Math.floor(seconds / 60) % 60,
-  ];
-  if (days > 0) return `${days} d ${hours} h`;
-  if (hours > 0) return `${hours} h ${minutes} min`;
-  return minutes > 0 ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
 }

@@ -25,22 +25,44 @@ export class Complaints {
     return this.#all.some(({ severity }) => severity === 'error');
   }
 
+  /** Where something is written, for those who name it later. */
+  lineOf(path: Path): { readonly file: string; readonly line: number } {
+    return { file: this.#file, line: this.#places.valueOf(path).line };
+  }
+
   /** About a value; about the table around it when there is no such value. */
-  about(path: Path, what: string, expected: string, severity: Complaint['severity'] = 'error'): void {
-    this.#add(this.#places.valueOf(path), { severity, what, expected });
+  about(
+    path: Path,
+    what: string,
+    expected: string,
+    severity: Complaint['severity'] = 'error',
+    nearest?: string,
+  ): void {
+    this.#add(this.#places.valueOf(path), {
+      severity,
+      what,
+      expected,
+      ...(nearest !== undefined && { nearest }),
+    });
   }
 
   /** About a key. */
-  aboutKey(path: Path, what: string, expected: string, nearest?: string): void {
+  aboutKey(
+    path: Path,
+    what: string,
+    expected: string,
+    nearest?: string,
+    severity: Complaint['severity'] = 'error',
+  ): void {
     const named = nearest === undefined ? { what, expected } : { what, expected, nearest };
-    this.#add(this.#places.keyOf(path), { severity: 'error', ...named });
+    this.#add(this.#places.keyOf(path), { severity, ...named });
   }
 
   /** Checks a value against a shape. What is undefined has been complained about. */
   check<S extends z.ZodType>(shape: S, value: unknown): z.output<S> | undefined {
     const checked = shape.safeParse(value);
     if (checked.success) return checked.data;
-    for (const issue of checked.error.issues) this.#take(issue, shape, value);
+    for (const issue of checked.error.issues) this.#take(asMeant(issue), shape, value);
     return undefined;
   }
 
@@ -80,6 +102,26 @@ export class Complaints {
   }
 }
 
+/**
+ * What is wrong with a value that may have either of two forms: what is wrong with it in the form it was written in. Without
+ * this, a slip inside a list would be told about the list as a whole.
+ */
+function asMeant(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  if (issue.code !== 'invalid_union') return issue;
+  const ofThisForm = issue.errors.filter((inner) =>
+    inner.every(({ code, path }) => code !== 'invalid_type' || path.length > 0),
+  );
+  const [inner] = ofThisForm[0] ?? [];
+  if (inner !== undefined) return { ...asMeant(inner), path: [...issue.path, ...inner.path] };
+  return {
+    code: 'invalid_type',
+    expected: 'custom',
+    path: issue.path,
+    message: issue.message,
+    input: issue.input,
+  };
+}
+
 /** The last key of a path, in quotes; a place in a list is named after its list. */
 function nameOf(path: Path): string {
   const key = path.findLast((step) => typeof step === 'string');
@@ -104,6 +146,7 @@ function keysAt(shape: z.core.$ZodType, path: Path): readonly string[] {
     return inner instanceof z.ZodType ? keysAt(inner, rest) : [];
   }
   if (shape instanceof z.ZodArray) return keysAt(shape.element, path.slice(1));
+  if (shape instanceof z.ZodRecord) return keysAt(shape.valueType, path.slice(1));
   if (shape instanceof z.ZodOptional || shape instanceof z.ZodDefault || shape instanceof z.ZodPrefault) {
     return keysAt(shape.unwrap(), path);
   }

@@ -1,12 +1,18 @@
 import { resolve } from 'node:path';
 import type { z } from 'zod';
 import { Fault } from '../domain/faults.ts';
+import type { Webhook } from '../domain/orders.ts';
 import type { Complaints } from './complain.ts';
 import { quote } from './complaint.ts';
+import { daemonLimits } from './limits.ts';
+import { fromHere } from './reference.ts';
 import { isLoopback } from './schema.ts';
 import type { DaemonFile, daemonShape } from './schema.ts';
 import { stateDirFrom } from './state-dir.ts';
 import type { Environment } from './state-dir.ts';
+
+const namesMax = 256;
+const roleName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 /** mcpd.toml whose shape is right, turned into what the house works with; whatever does not fit is complained about. */
 export function daemonFile(
@@ -64,7 +70,9 @@ export function daemonFile(
       idleMs: sessions.idle,
       pollAfterMs: sessions.poll_after,
     },
-    perCaller: written.limits.per_caller,
+    limits: daemonLimits(written.limits, complaints),
+    roles: rolesOf(written.roles, complaints),
+    webhooks: webhooksOf(written.webhooks, place.folder, complaints),
     log: { level: written.log.level, fileBytesMax: written.log.file_max, filesMax: written.log.files_max },
     drainWithinMs: written.stop.drain_within,
     questionsMax: written.confirm.questions_max,
@@ -83,6 +91,42 @@ function profilesOf(
     if (!/^[a-z0-9-]{1,32}$/.test(name))
       complaints.about(['profiles', name], `bad profile name ${quote(name)}`, '1 to 32 of a-z, 0-9 and -');
   return profiles;
+}
+
+/** Role → callers; a role that nobody has is a role nobody can check. */
+function rolesOf(
+  written: Readonly<Record<string, readonly string[]>>,
+  complaints: Complaints,
+): DaemonFile['roles'] {
+  const roles = Object.entries(written);
+  if (roles.length > namesMax)
+    complaints.aboutKey(['roles'], `${String(roles.length)} roles`, `at most ${String(namesMax)}`);
+  for (const [name, callers] of roles) {
+    if (!roleName.test(name))
+      complaints.aboutKey(
+        ['roles', name],
+        `bad role name ${quote(name)}`,
+        '1 to 64 of a-z, A-Z, 0-9, ., _ and -',
+      );
+    if (callers.length === 0)
+      complaints.about(['roles', name], `nobody has the role ${quote(name)}`, 'at least one caller');
+  }
+  return roles;
+}
+
+function webhooksOf(
+  written: Readonly<Record<string, { readonly url: string; readonly secret: string }>>,
+  folder: string,
+  complaints: Complaints,
+): readonly Webhook[] {
+  const webhooks = Object.entries(written);
+  if (webhooks.length > namesMax)
+    complaints.aboutKey(['webhooks'], `${String(webhooks.length)} webhooks`, `at most ${String(namesMax)}`);
+  return webhooks.map(([name, { url, secret }]) => {
+    if (!/^[a-z0-9-]{1,32}$/.test(name))
+      complaints.aboutKey(['webhooks', name], `bad webhook name ${quote(name)}`, '1 to 32 of a-z, 0-9 and -');
+    return { name, url, secret: fromHere(secret, folder) ?? secret };
+  });
 }
 
 function stateDirOf(

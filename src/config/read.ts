@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync, readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { quote } from './complaint.ts';
 import type { Complaint } from './complaint.ts';
+import { readToml } from './toml.ts';
 
 /** One policy file as it was when it was read. Everything else is made from these bytes, so nothing can change in between. */
 export type PolicyBytes = {
@@ -13,17 +14,29 @@ export type PolicyBytes = {
   readonly bytes: Buffer;
 };
 
+/** A file that server files extend. */
+export type BaseBytes = {
+  /** As shown to a person. */
+  readonly file: string;
+  /** Absolute; by it a server file finds its base. */
+  readonly path: string;
+  readonly bytes: Buffer;
+};
+
 export const fileBytesMax = 1024 * 1024;
 export const serversMax = 64;
 
-/** Reads mcpd.toml and servers/*.toml, each once, and says what stands in the way. */
+/** Reads mcpd.toml, servers/*.toml and the bases that those extend, each once, and says what stands in the way. */
 export function readPolicies(dir: string): {
   files: readonly PolicyBytes[];
+  bases: readonly BaseBytes[];
+  /** Absolute paths of the bases that server files name, whether they can be read or not. */
+  named: readonly string[];
   complaints: readonly Complaint[];
 } {
   const files: PolicyBytes[] = [];
   const complaints: Complaint[] = checkFolder(dir);
-  if (complaints.length > 0) return { files, complaints };
+  if (complaints.length > 0) return { files, bases: [], named: [], complaints };
 
   const take = (file: string, server: string | undefined) => {
     const read = readBounded(file);
@@ -35,7 +48,7 @@ export function readPolicies(dir: string): {
   const folder = join(dir, 'servers');
   const unfit = checkFolder(folder);
   complaints.push(...unfit);
-  if (unfit.length > 0) return { files, complaints };
+  if (unfit.length > 0) return { files, bases: [], named: [], complaints };
 
   const names = serverNames(folder, complaints);
   if (names.length === 0) {
@@ -45,21 +58,60 @@ export function readPolicies(dir: string): {
     complaints.push(fault(folder, `${String(names.length)} server files`, `at most ${String(serversMax)}`));
   }
   for (const name of names.slice(0, serversMax)) take(join(folder, `${name}.toml`), name);
-  return { files, complaints };
+  return { files, ...readBases(folder, files, complaints), complaints };
+}
+
+/** A base is read in the same breath as the files that extend it, so that it is watched and part of the digest. */
+function readBases(
+  folder: string,
+  files: readonly PolicyBytes[],
+  complaints: Complaint[],
+): { readonly bases: readonly BaseBytes[]; readonly named: readonly string[] } {
+  const named = new Map<string, string>();
+  for (const { server, bytes } of files) {
+    const written = server === undefined ? undefined : baseIn(bytes);
+    if (written === undefined) continue;
+    named.set(resolve(folder, written), isAbsolute(written) ? written : join(folder, written));
+  }
+  const bases: BaseBytes[] = [];
+  for (const [path, file] of named) {
+    const read = readBounded(file);
+    if (Buffer.isBuffer(read)) bases.push({ file, path, bytes: read });
+    else complaints.push(read);
+  }
+  return { bases, named: [...named.keys()] };
+}
+
+/** What a server file extends, as written; whatever else is wrong with the file is told by others. */
+function baseIn(bytes: Buffer): string | undefined {
+  // Most files extend nothing, and need not be parsed twice.
+  if (!bytes.includes('extends')) return undefined;
+  const read = readToml(bytes.toString('utf8').replace(/^\ufeff/, ''));
+  if (!read.ok) return undefined;
+  const { extends: table } = read.document.value as { extends?: { file?: unknown } };
+  const file = table?.file;
+  return typeof file === 'string' && file !== '' && !file.includes('\0') ? file : undefined;
+}
+
+/** The SHA-256 by which a base is pinned: 64 hexadecimal characters. */
+export function sha256Of(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }
 
 /** Names this set of bytes: 12 hexadecimal characters of a SHA-256 over every name and content. */
-export function digestOf(files: readonly PolicyBytes[]): string {
+export function digestOf(files: readonly PolicyBytes[], bases: readonly BaseBytes[]): string {
   const hash = createHash('sha256');
   for (const { server, bytes } of files) {
     // With its length in front, so that no content can pass for the beginning of the next file.
     hash.update(`${server ?? 'mcpd.toml'}\n${String(bytes.length)}\n`).update(bytes);
   }
+  // Where a base lies says nothing: the file that extends it names the path, and is in here.
+  for (const { bytes } of bases) hash.update(`base\n${String(bytes.length)}\n`).update(bytes);
   return hash.digest('hex').slice(0, 12);
 }
 
 /** Decodes UTF-8, or says on which line it breaks. A byte order mark, which some editors add, is dropped. */
-export function decode({ file, bytes }: PolicyBytes): string | Complaint {
+export function decode({ file, bytes }: Pick<PolicyBytes, 'file' | 'bytes'>): string | Complaint {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {

@@ -1,6 +1,21 @@
 import { z } from 'zod';
-import type { Rate } from '../domain/decision.ts';
-import { count, duration, list, rate, size, table, text, words } from './fields.ts';
+import type { LimitText, Webhook } from '../domain/orders.ts';
+import {
+  choice,
+  count,
+  duration,
+  list,
+  named,
+  patterns,
+  said,
+  size,
+  table,
+  text,
+  words,
+  yesOrNo,
+} from './fields.ts';
+import { readReference } from '../domain/secret-reference.ts';
+import { daemonLimitsShape } from './schema-limits.ts';
 
 /** `policies/mcpd.toml`, read and checked. */
 export type DaemonFile = {
@@ -31,8 +46,11 @@ export type DaemonFile = {
     /** Connections on which a call's events are read are let go after this long; undefined: never. */
     readonly pollAfterMs: number | undefined;
   };
-  /** Per caller, across all servers. */
-  readonly perCaller: Rate | undefined;
+  /** Across all servers. */
+  readonly limits: readonly LimitText[];
+  /** Role → names of callers or patterns. Pairs, because the names come from outside. */
+  readonly roles: readonly (readonly [name: string, callers: readonly string[]])[];
+  readonly webhooks: readonly Webhook[];
   readonly log: { readonly level: LogLevel; readonly fileBytesMax: number; readonly filesMax: number };
   readonly drainWithinMs: number;
   /** Questions that may wait for the operator at once. */
@@ -71,112 +89,112 @@ const withoutKey = z.unknown().transform((written, refused): 'allowed' | 'refuse
   return z.NEVER;
 });
 
+const webhookShape = table(
+  {
+    url: said(
+      text('an address such as "https://chat.example/hook"; http only for this machine', (written) =>
+        isHookUrl(written) ? written : undefined,
+      ),
+      'Where the question is sent.',
+    ),
+    secret: said(
+      text('"keychain:NAME" or "file:PATH"', (written) =>
+        readReference(written) === undefined ? undefined : written,
+      ),
+      'What both sides sign with.',
+    ),
+  },
+  'a table [webhooks.NAME]',
+);
+
 /** The shape of mcpd.toml. */
 export const daemonShape = table({
-  listen: table({
-    host: hostName.default('127.0.0.1'),
-    port: count(1, 65_535).default(8377),
-    allowed_hosts: list(allowedHost, 'a list of hosts', 64).default([]),
-    allowed_origins: list(origin, 'a list of origins', 64).default([]),
-    http_sse: z.boolean('true or false').default(false),
-  }).prefault({}),
-  callers: table({ without_key: withoutKey.prefault(false) }).prefault({}),
-  requests: table({
-    body_max: size('1KiB', '64MiB').prefault('4MiB'),
-    depth_max: count(4, 512).default(64),
-    read_within: duration('100ms', '10m').prefault('30s'),
-    headers_within: duration('100ms', '10m').prefault('15s'),
-  }).prefault({}),
-  sessions: table({
-    max: count(1, 100_000).default(4096),
-    per_caller_max: count(1, 100_000).default(1024),
-    idle: duration('1s', '30d').prefault('30m'),
-    poll_after: duration('1s', '1h').optional(),
-  }).prefault({}),
-  limits: table({ per_caller: rate.optional() }).prefault({}),
-  log: table({
-    level: z.enum(logLevels, `one of ${logLevels.join(', ')}`).default('info'),
-    file_max: size('64KiB', '999MiB').prefault('16MiB'),
-    files_max: count(1, 100).default(8),
-  }).prefault({}),
-  stop: table({ drain_within: duration('0ms', '10m').prefault('10s') }).prefault({}),
-  confirm: table({ questions_max: count(1, 10_000).default(64) }).prefault({}),
-  state: table({ dir: words('a folder', 4096).optional() }).prefault({}),
-  profiles: z
-    .record(z.string(), list(serverName, 'a list of servers', 64), 'a table of lists of servers')
-    .default({}),
-});
-
-const pattern = words('an exact name or a pattern with *', 512);
-const patterns = (what: string) =>
-  list(pattern, `a list of ${what}, each an exact name or a pattern with *`, 1000);
-const variables = z.record(z.string(), z.string('text in quotes'), 'a table of variables');
-export const verdicts = ['allow', 'deny', 'confirm'] as const;
-
-/** The shape of one `[[rule]]`. */
-export const ruleShape = table(
-  {
-    name: words('a name for the rule', 128),
-    verdict: z.enum(verdicts, `one of ${verdicts.map((verdict) => `"${verdict}"`).join(', ')}`),
-    callers: patterns('callers').optional(),
-    tools: patterns('tools').optional(),
-    resources: patterns('resource URIs').optional(),
-    prompts: patterns('prompts').optional(),
-    upcalls: patterns('methods').optional(),
-    methods: patterns('methods').optional(),
-    record: list(
-      text('a path into the arguments such as "path" or "issue.number"', (written) =>
-        written.length <= 256 && /^[^.\s]+(?:\.[^.\s]+)*$/.test(written) ? written : undefined,
+  listen: said(
+    table({
+      host: said(hostName.default('127.0.0.1'), 'The address: an IP address or "localhost".'),
+      port: said(count(1, 65_535).default(8377), 'The port.'),
+      allowed_hosts: said(
+        list(allowedHost, 'a list of hosts', 64).default([]),
+        "Host header values that are served besides the daemon's own address.",
       ),
-      'a list of paths into the arguments',
-      32,
-    ).optional(),
-    rate: rate.optional(),
-    answer_within: duration('1s', '10m').optional(),
-  },
-  'a table [[rule]]',
-);
-export type WrittenRule = z.output<typeof ruleShape>;
-
-/** The shape of servers/NAME.toml. */
-export const serverShape = table({
-  command: words('a program', 4096),
-  args: list(
-    text('text in quotes without NUL, at most 65536 characters', (written) =>
-      written.length <= 65_536 && !written.includes('\0') ? written : undefined,
+      allowed_origins: said(
+        list(origin, 'a list of origins', 64).default([]),
+        'Origins whose web pages may call.',
+      ),
+      http_sse: said(yesOrNo.default(false), 'Serve the transport of 2024-11-05 too.'),
+    }).prefault({}),
+    'Where the daemon listens. Read at the start.',
+  ),
+  callers: said(
+    table({
+      without_key: said(
+        withoutKey.prefault(false).meta({ enum: [anyoneMayCall, false] }),
+        'Whether callers need no key. Only on a loopback address.',
+      ),
+    }).prefault({}),
+    'Who may call. Read at the start.',
+  ),
+  requests: said(
+    table({
+      body_max: said(size('1KiB', '64MiB').prefault('4MiB'), 'A larger message is refused.'),
+      depth_max: said(count(4, 512).default(64), 'Arrays and objects inside each other.'),
+      read_within: said(duration('100ms', '10m').prefault('30s'), 'For a whole request to arrive.'),
+      headers_within: said(duration('100ms', '10m').prefault('15s'), 'For its headers.'),
+    }).prefault({}),
+    'Bounds of a request. Read at the start.',
+  ),
+  sessions: said(
+    table({
+      max: said(count(1, 100_000).default(4096), 'Conversations at once.'),
+      per_caller_max: said(count(1, 100_000).default(1024), 'Of them, for one caller.'),
+      idle: said(duration('1s', '30d').prefault('30m'), 'A conversation silent for so long is closed.'),
+      poll_after: said(
+        duration('1s', '1h').optional(),
+        'A call that takes longer lets go of its connection. Absent: never.',
+      ),
+    }).prefault({}),
+    'Bounds of conversations. Read at the start.',
+  ),
+  limits: said(daemonLimitsShape.prefault({}), 'How often may be called, all servers together.'),
+  roles: said(
+    named(patterns('callers'), 'a table of lists of callers').default({}),
+    'Role → names of callers, or patterns.',
+  ),
+  webhooks: said(
+    named(webhookShape, 'tables [webhooks.NAME]').default({}),
+    'Where questions go that a rule asks by "webhook:NAME".',
+  ),
+  log: said(
+    table({
+      level: said(choice(logLevels, `one of ${logLevels.join(', ')}`).default('info'), 'How much is logged.'),
+      file_max: said(size('64KiB', '999MiB').prefault('16MiB'), 'The size at which a new file begins.'),
+      files_max: said(count(1, 100).default(8), 'How many files are kept.'),
+    }).prefault({}),
+    'The log. Read at the start.',
+  ),
+  stop: said(
+    table({
+      drain_within: said(duration('0ms', '10m').prefault('10s'), 'Calls under way may finish for so long.'),
+    }).prefault({}),
+    'How the daemon stops. Read at the start.',
+  ),
+  confirm: said(
+    table({
+      questions_max: said(count(1, 10_000).default(64), 'Questions that may wait at once.'),
+    }).prefault({}),
+    'Questions that wait for the operator. Read at the start.',
+  ),
+  state: said(
+    table({ dir: said(words('a folder', 4096).optional(), 'Where keys, journal and log live.') }).prefault(
+      {},
     ),
-    'a list of texts',
-    256,
-  ).default([]),
-  cwd: words('a folder', 4096).default('.'),
-  sharing: z
-    .enum(
-      ['session', 'principal', 'all'],
-      '"session" (a child for each client session), "principal" (one for each caller) or "all" (one for everybody)',
-    )
-    .default('session'),
-  protocol: z
-    .enum(
-      ['auto', 'legacy', 'modern'],
-      '"auto" (found out by asking), "legacy" (2024-11-05 to 2025-11-25) or "modern" (2026-07-28)',
-    )
-    .default('auto'),
-  idle: duration('1s', '30d').prefault('10m'),
-  spare: count(0, 64).default(0),
-  concurrency: count(1, 4096).optional(),
-  waiting_max: count(0, 100_000).default(256),
-  answer_within: duration('10ms', '1d').prefault('60s'),
-  start_within: duration('10ms', '10m').prefault('20s'),
-  children_max: count(1, 4096).default(64),
-  line_max: size('1KiB', '256MiB').prefault('16MiB'),
-  record_payloads: z.boolean('true or false').default(false),
-  env: variables.default({}),
-  paths: variables.default({}),
-  secrets: variables.default({}),
-  limits: table({ per_caller: rate.optional(), per_tool: rate.optional() }).prefault({}),
-  rule: z.array(ruleShape, 'rules, each under [[rule]]').default([]),
+    'Where the state is kept. Read at the start.',
+  ),
+  profiles: said(
+    named(list(serverName, 'a list of servers', 64), 'a table of lists of servers').default({}),
+    'Name → servers: what /mcp?profile=NAME shows. Read at the start.',
+  ),
 });
-export type WrittenServer = z.output<typeof serverShape>;
 
 /** Whether a host can only be reached from this machine. */
 export function isLoopback(host: string): boolean {
@@ -194,4 +212,14 @@ function readHost(written: string): string | undefined {
 function readAuthority(written: string): string | undefined {
   const plain = /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/.test(written);
   return plain && URL.canParse(`http://${written}`) ? written.toLowerCase() : undefined;
+}
+
+function isHookUrl(written: string): boolean {
+  const url = URL.parse(written);
+  // A user name or password in an address ends in logs; a secret belongs to `secret`.
+  if (url === null || url.username !== '' || url.password !== '' || url.hash !== '') return false;
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  return (
+    written.length <= 2048 && (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(host)))
+  );
 }

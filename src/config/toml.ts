@@ -118,13 +118,14 @@ function noteValue(value: AST.TOMLContentNode, path: Path, key: Place, places: P
     });
   } else if (value.type === 'TOMLInlineTable') {
     for (const entry of value.body) note(entry, path, places, slips);
-  } else if (value.kind.includes('-date') || value.kind === 'local-time') {
-    // The parser gives some dates as strings, which would then pass for names.
+  } else if (value.kind.startsWith('local-')) {
+    // The parser gives these as strings, which would then pass for names; and nobody could say when they are. A time with
+    // its offset becomes a Date, which no shape takes for a text.
     const name = quote(String(path.at(-1)));
     slips.push({
       ...placeOf(value),
-      what: `wrong type for ${name}: a date or time`,
-      expected: 'text in quotes',
+      what: `wrong type for ${name}: a date or time without its offset`,
+      expected: 'a time such as 2026-12-31T00:00:00Z, or text in quotes',
     });
   }
 }

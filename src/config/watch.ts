@@ -26,13 +26,18 @@ export type Watch = { readonly close: () => Promise<void> };
 export function watchPolicies(options: WatchOptions): Watch {
   const { dir, changed, failed, debounceMs = 150, pollMs = 5_000 } = options;
   let last = options.digest;
-  let lastPrint = fingerprint(dir);
+  let bases = read(dir).bases;
+  let lastPrint = fingerprint(dir, bases);
   let waiting: NodeJS.Timeout | undefined;
 
   const compare = () => {
     waiting = undefined;
-    lastPrint = fingerprint(dir);
-    const digest = digestNow(dir);
+    const now = read(dir);
+    lastPrint = fingerprint(dir, now.bases);
+    watcher.unwatch(bases.filter((base) => !now.bases.includes(base)));
+    watcher.add(now.bases.filter((base) => !bases.includes(base)));
+    ({ bases } = now);
+    const { digest } = now;
     if (digest === last) return;
     last = digest;
     changed();
@@ -43,12 +48,12 @@ export function watchPolicies(options: WatchOptions): Watch {
     waiting.unref();
   };
   const poll = setInterval(() => {
-    if (waiting === undefined && fingerprint(dir) !== lastPrint) soon();
+    if (waiting === undefined && fingerprint(dir, bases) !== lastPrint) soon();
   }, pollMs);
   poll.unref();
 
   // Not deeper: a server may be writing to folders below this one all day.
-  const watcher = watch([dir, join(dir, 'servers')], { ignoreInitial: true, depth: 0 });
+  const watcher = watch([dir, join(dir, 'servers'), ...bases], { ignoreInitial: true, depth: 0 });
   watcher.on('all', soon);
   watcher.on('error', (reason) => failed?.(reason));
   // Something may have changed between the read that gave the first digest and now.
@@ -64,25 +69,26 @@ export function watchPolicies(options: WatchOptions): Watch {
 }
 
 /** Files that cannot be read belong to the digest: one that appears, or is put right, is a change. */
-function digestNow(dir: string): string {
-  const { files, complaints } = readPolicies(dir);
+function read(dir: string): { readonly digest: string; readonly bases: readonly string[] } {
+  const { files, bases, named, complaints } = readPolicies(dir);
   const broken = complaints
     .filter(({ severity }) => severity === 'error')
     .map(({ file, what }) => `${file} ${what}`);
-  return broken.length === 0 ? digestOf(files) : `${digestOf(files)} ${broken.join('\n')}`;
+  const digest = digestOf(files, bases);
+  return { digest: broken.length === 0 ? digest : `${digest} ${broken.join('\n')}`, bases: named };
 }
 
 /** A cheap hint that something may have changed; the digest decides. */
-function fingerprint(dir: string): string {
+function fingerprint(dir: string, bases: readonly string[]): string {
   const folder = join(dir, 'servers');
-  const paths = [dir, join(dir, 'mcpd.toml'), folder];
+  const paths = [dir, join(dir, 'mcpd.toml'), folder, ...bases];
   try {
     for (const entry of readdirSync(folder)) if (entry.endsWith('.toml')) paths.push(join(folder, entry));
   } catch {
     // A folder that is gone shows in its own line below.
   }
   return paths
-    .slice(0, serversMax + 16)
+    .slice(0, 2 * serversMax + 16)
     .map(look)
     .join('\n');
 }

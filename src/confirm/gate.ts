@@ -1,161 +1,291 @@
-import type { Call } from '../domain/call.ts';
-import type { Clock } from '../domain/clock.ts';
-import type { Approval, Consent, Permit } from '../domain/decision.ts';
+import type { BroughtConsent, Call } from '../domain/call.ts';
+import type { Approval, Confirmation, Consent, Permit } from '../domain/decision.ts';
 import { Fault } from '../domain/faults.ts';
+import type { Orders } from '../domain/orders.ts';
+import { boundOf, fits, type Bound } from './bound.ts';
+import { Desk, overtaken, type DeskParts } from './desk.ts';
+import { said, saidIn } from './form.ts';
+import { Leases, type Lease } from './leases.ts';
+import type { Open } from './open-questions.ts';
+import {
+  awaitingAnswer,
+  formFor,
+  formPrefix,
+  keyOf,
+  keysFor,
+  shownWhole,
+  type PosingParts,
+} from './posing.ts';
 import { newQuestionId, questionOf, readQuestionId, type Question } from './question.ts';
+import { asItStands, channelOf, userOf, userSaidNo, whyNot, type Answered, type Verdict } from './verdict.ts';
+import { leaseOf } from './votes.ts';
+import { isForOthers, waysFor } from './ways.ts';
 
-export type GateParts = {
-  readonly clock: Clock;
-  /** Runs something later; gives the way to call it off. */
-  readonly later?: (afterMs: number, run: () => void) => () => void;
-  readonly redact: (text: string) => string;
-  /** Questions that may wait at once, over all callers. */
-  readonly pendingMax: number;
-  readonly perCallerMax?: number;
-  readonly newId?: () => string;
-  /** Told of each new question, once it can be answered. */
-  readonly onAsk?: (question: Question) => void;
-};
+export type { Answered, Verdict } from './verdict.ts';
 
-/** What an operator says. `by` names who. */
-export type Verdict = {
-  readonly verdict: 'approve' | 'deny';
-  readonly by: string;
-  readonly reason?: string | undefined;
-};
-
-/** How a question ended. `withdrawn`: the call behind it was stopped. */
-export type Ending = 'approved' | 'declined' | 'expired' | 'withdrawn';
-
-/** What became of an answer. Only `taken` changed anything. */
-export type Answered =
-  | { readonly kind: 'taken'; readonly ending: 'approved' | 'declined'; readonly question: Question }
-  | { readonly kind: 'already'; readonly ending: Ending; readonly by: string | undefined }
-  | { readonly kind: 'unknown' };
-
-type Pending = {
-  readonly question: Question;
-  readonly call: Call;
-  readonly deadlineMs: number;
-  readonly answerWithinMs: number;
-  readonly resolve: (consent: Consent) => void;
-  readonly reject: (fault: Fault) => void;
-  cancelTimer: () => void;
-};
+export type GateParts = Omit<DeskParts, 'later' | 'leases'> &
+  PosingParts & {
+    /** Runs something later; gives the way to call it off. */
+    readonly later?: DeskParts['later'];
+    /** Takes a question to a webhook. When that fails for good, `unreachable` is to be called. */
+    readonly notify: (question: Question, webhook: string) => void;
+    /** Questions that may wait at once, over all callers. */
+    readonly pendingMax: number;
+    readonly perCallerMax?: number;
+    readonly newId?: () => string;
+    /** Told of each new question for the operator, once it can be answered. */
+    readonly onAsk?: (question: Question) => void;
+  };
 
 const perCallerMaxDefault = 8;
-/** Ended questions whose end is still known, so that a late answer gets a true word. */
-const endedMax = 1000;
-/** The longest a Node timer can wait; a longer one would fire at once. */
-const timerMsMax = 2 ** 31 - 1;
+/** Questions that only wait for their caller to come again; the oldest gives way, and is asked anew. */
+const idlePerCallerMax = 64;
+const idleMax = 1000;
 const reasonCharsMax = 500;
 
 const byPolicy: Approval = Object.freeze({ kind: 'approved', by: 'policy' });
 
 /**
- * Asks whoever must agree, or says at once that nobody need be asked. A yes belongs to the one waiting call it was given
- * for: it lets that call go on, once, and is worth nothing afterwards.
+ * Asks whoever must agree, or says at once that nobody need be asked. A yes belongs to the one call it was given for, in one
+ * conversation, under one policy, for one definition of the tool in one child: it lets that call go on, once, and is worth
+ * nothing afterwards. Nothing of this outlives the process: after a restart somebody is asked again.
  */
 export class Gate {
   readonly #parts: GateParts;
-  readonly #later: NonNullable<GateParts['later']>;
-  readonly #pending = new Map<string, Pending>();
-  readonly #ended = new Map<string, { readonly ending: Ending; readonly by: string | undefined }>();
+  readonly #leases: Leases;
+  readonly #desk: Desk;
+  /** Calls of which it was said that they come back: their limits were charged when they were asked about. */
+  readonly #goingOn = new WeakSet<Call>();
   #draining = false;
 
   constructor(parts: GateParts) {
     this.#parts = parts;
-    this.#later = parts.later ?? laterUnref;
+    this.#leases = new Leases(parts.clock, parts.ordersVersion);
+    this.#desk = new Desk({ ...parts, later: parts.later ?? laterUnref, leases: this.#leases });
   }
 
-  /** Rejects with `CANCELLED` when the call is stopped while it waits. */
-  readonly ask = (call: Call, permit: Permit): Consent | Promise<Consent> => {
+  /** Throws or rejects with `CANCELLED` when the call is stopped, with `ORDERS_CHANGED` when what it asks is overtaken. */
+  readonly ask = (call: Call, permit: Permit, orders: Orders): Consent | Promise<Consent> => {
     if (permit.kind === 'allow') return byPolicy;
     if (call.halt.reason !== undefined) throw new Fault('CANCELLED', { detail: call.halt.reason });
-    const obstacle = this.#obstacle(call);
-    if (obstacle !== undefined) return { kind: 'cannot-ask', reason: obstacle };
-
-    const question = questionOf(this.#freshId(), call, permit, this.#parts.clock, this.#parts.redact);
-    const { promise, resolve, reject } = Promise.withResolvers<Consent>();
-    const { answerWithinMs } = permit;
-    const deadlineMs = this.#parts.clock.steadyMs() + answerWithinMs;
-    const pending: Pending = {
-      question,
-      call,
-      deadlineMs,
-      answerWithinMs,
-      resolve,
-      reject,
-      cancelTimer: () => undefined,
-    };
-    this.#pending.set(question.id, pending);
-    this.#arm(pending);
-    call.halt.listen((reason) => {
-      this.#end(pending, 'withdrawn', undefined);
-      reject(new Fault('CANCELLED', { detail: reason }));
-    });
-    try {
-      this.#parts.onAsk?.(question);
-    } catch (reason) {
-      this.#end(pending, 'withdrawn', undefined);
-      reject(Fault.from(reason));
+    // The call may have stood in a line. Nobody is asked what is void already.
+    if (orders.version !== this.#parts.ordersVersion()) throw overtaken();
+    if (this.#draining) return { kind: 'cannot-ask', reason: 'mcpd is stopping, so nobody can be asked' };
+    const bound = boundOf(call, permit, orders.version, this.#parts.bindingOf(call));
+    const open = call.consent === undefined ? undefined : this.#brought(call.consent, bound);
+    const lease = this.#leases.find(bound, call);
+    if (lease !== undefined) {
+      // What it brings is spent all the same: the question was paid for once, and must not pay for a call again and again.
+      if (open !== undefined) this.#desk.forget(open);
+      return { kind: 'approved', by: `lease: ${lease.by}` };
     }
-    return promise;
+    if (open === undefined) {
+      // Somebody else spent it while this call stood in a line. A new question would be one that no limit has counted.
+      if (this.#goingOn.has(call)) throw new Fault('STALE_STATE', { detail: 'spent while the call waited' });
+      return this.#askAnew(call, permit, orders, bound);
+    }
+    open.call = call;
+    return this.#goOn(open, call.consent as BroughtConsent); // It brought one, or nothing was found by it.
+  };
+
+  /**
+   * Whether a call comes back to the question that it was asked before, with its ticket or with its user's answer. Spends
+   * nothing: `ask` does. A call of which this was said goes on with that question or not at all.
+   */
+  readonly continues = (call: Call, permit: Permit, orders: Orders): boolean => {
+    if (permit.kind === 'allow' || call.consent === undefined) return false;
+    const open = this.#desk.open.byKey(keyOf(call.consent));
+    if (open === undefined || open.waiter !== undefined) return false;
+    if (this.#parts.clock.steadyMs() >= open.deadlineMs) return false;
+    if (!fits(open.bound, boundOf(call, permit, orders.version, this.#parts.bindingOf(call)))) return false;
+    this.#goingOn.add(call);
+    return true;
+  };
+
+  /** Whether a reply of a client is meant for us: a late one too, because no server knows what it answers. */
+  readonly awaits = ({ message }: Call): boolean =>
+    message.kind === 'reply' && typeof message.id === 'string' && message.id.startsWith(formPrefix);
+
+  /** A client of the legacy era answers a form. From another session or another caller it is no answer. */
+  readonly hear = ({ message, principal, session, server }: Call): void => {
+    if (message.kind !== 'reply' || typeof message.id !== 'string') return;
+    const open = this.#desk.open.byForm(message.id);
+    if (open === undefined || open.bound.caller !== principal.name) return;
+    if (open.bound.session !== session.id || open.bound.server !== server) return;
+    this.#desk.open.formAnswered(open);
+    if (!this.#desk.isGood(open)) return;
+    switch (saidIn(message.answer)) {
+      case 'yes':
+        open.reach.delete('caller');
+        this.#desk.count(open, { by: userOf(open), forMs: 0 });
+        return;
+      case 'no':
+        this.#desk.settle(open, userSaidNo(open), 'declined', userOf(open));
+        return;
+      case 'nothing':
+        this.#desk.lose(open, 'caller', 'your client could not put the question to its user');
+    }
   };
 
   /** Answers a question once. A second answer, a late one, or one to nothing is told so and changes nothing. */
-  answer(typedId: string, { verdict, by, reason }: Verdict): Answered {
+  answer(typedId: string, { verdict, by, reason, forMs = 0 }: Verdict): Answered {
     const id = readQuestionId(typedId);
-    const pending = this.#pending.get(id);
-    // The timer may be late, after a suspend for example; the deadline is not.
-    if (pending !== undefined && this.#expire(pending) === 'waits') {
-      const { question } = pending;
-      if (verdict === 'approve') {
-        this.#end(pending, 'approved', by);
-        pending.resolve({ kind: 'approved', by });
-        return { kind: 'taken', ending: 'approved', question };
-      }
-      this.#end(pending, 'declined', by);
-      pending.resolve({
-        kind: 'declined',
-        by,
-        reason: (reason ?? 'The operator said no.').slice(0, reasonCharsMax),
-      });
-      return { kind: 'taken', ending: 'declined', question };
+    const open = this.#desk.open.byId(id);
+    if (open === undefined || !this.#desk.isGood(open)) {
+      const ended = this.#desk.open.endOf(id);
+      return ended === undefined ? { kind: 'unknown' } : { kind: 'already', ...ended };
     }
-    const ended = this.#ended.get(id);
-    return ended === undefined ? { kind: 'unknown' } : { kind: 'already', ...ended };
+    const channel = channelOf(by);
+    // To whom it was not sent, it is as unknown as none: who guesses an id learns nothing.
+    if (channel !== 'operator' && !open.question.channels.includes(channel)) return { kind: 'unknown' };
+    if (verdict === 'deny') {
+      const says = (reason ?? '').slice(0, reasonCharsMax);
+      this.#desk.settle(open, { kind: 'declined', by, reason: says }, 'declined', by);
+      return { kind: 'taken', ending: 'declined', question: asItStands(open), leaseMs: 0 };
+    }
+    const why = whyNot(open, channel, forMs);
+    if (why !== undefined) return { kind: 'refused', reason: why };
+    const changed = !open.votes.some((vote) => vote.by === by);
+    const still = this.#desk.count(open, { by, forMs });
+    const question = asItStands(open);
+    if (still > 0) return { kind: 'counted', question, still, changed };
+    const leaseMs = leaseOf(open.votes, open.asking.leaseMsMax);
+    return { kind: 'taken', ending: 'approved', question, leaseMs };
   }
 
-  /** The questions that wait, oldest first. */
+  /** A webhook cannot be told of a question. Where nobody else can answer, its call waits no longer. */
+  unreachable(id: string, webhook: string, reason: string): void {
+    const open = this.#desk.open.byId(id);
+    if (open !== undefined && this.#desk.isGood(open)) this.#desk.lose(open, `webhook:${webhook}`, reason);
+  }
+
+  /** The questions that wait for an operator or a webhook, oldest first. */
   list(): readonly Question[] {
-    return [...this.#pending.values()]
-      .filter((pending) => this.#expire(pending) === 'waits')
-      .map(({ question }) => question);
+    return this.#desk.open
+      .all()
+      .filter((open) => open.question.channels.some(isForOthers) && this.#desk.isGood(open))
+      .map(asItStands);
+  }
+
+  /** After a change of the orders or of a child: what waits in vain is told so now, and not when somebody answers. */
+  recheck(): void {
+    for (const open of this.#desk.open.all()) this.#desk.isGood(open);
+  }
+
+  /** The yeses that are good for a while, oldest first. */
+  leases(): readonly Lease[] {
+    return this.#leases.list();
+  }
+
+  /** Ends every lease that matches and says how many there were. */
+  endLeases(match: (lease: Lease) => boolean): number {
+    return this.#leases.end(match);
   }
 
   /** Declines everything that waits, and every question from now on. */
   drain(): void {
     this.#draining = true;
-    for (const pending of this.#pending.values()) {
-      this.#end(pending, 'declined', 'mcpd');
-      pending.resolve({
-        kind: 'declined',
-        by: 'mcpd',
-        reason: 'mcpd is stopping, so nobody can answer any more.',
-      });
+    this.#leases.end(() => true);
+    const reason = 'mcpd is stopping, so nobody can answer any more.';
+    for (const open of this.#desk.open.all()) {
+      this.#desk.settle(open, { kind: 'declined', by: 'mcpd', reason }, 'declined', 'mcpd');
+      this.#desk.forget(open);
     }
+  }
+
+  /**
+   * The question that a call comes back to. Undefined where there is none, where it has run out, or where the call is not the
+   * one that was asked about: then what it brings counts for nothing, and somebody is asked anew.
+   */
+  #brought(consent: BroughtConsent, bound: Bound): Open | undefined {
+    const open = this.#desk.open.byKey(keyOf(consent));
+    // Another caller cannot even spoil it.
+    if (open === undefined || open.bound.caller !== bound.caller) return undefined;
+    const isOver = this.#parts.clock.steadyMs() >= open.deadlineMs;
+    // Somebody waits with it already: the same state was sent twice.
+    if (!isOver && open.waiter !== undefined) return undefined;
+    if (!isOver && fits(open.bound, bound)) return open;
+    // Shown for another call it is void, so that nobody can try out what it is good for.
+    if (isOver) this.#desk.isGood(open);
+    else this.#desk.overtake(open);
+    this.#desk.forget(open);
+    return undefined;
+  }
+
+  /** A call comes again, with the answer of its user or with its ticket. */
+  #goOn(open: Open, consent: BroughtConsent): Consent | Promise<Consent> {
+    const answered = consent.kind === 'answer' ? consent.said : undefined;
+    const isNo = answered !== undefined && said(answered) === 'no';
+    if (open.outcome === undefined && consent.kind === 'answer' && answered === undefined)
+      return awaitingAnswer(open, false, this.#parts);
+    if (open.outcome === undefined && !isNo) {
+      const by = consent.kind === 'ticket' ? `ticket:${open.bound.caller}` : userOf(open);
+      open.reach.delete('caller');
+      if (this.#desk.count(open, { by, forMs: 0 }) > 0) return this.#desk.wait(open, open.call);
+    }
+    // A no of the caller's own user counts, whoever else said yes meanwhile.
+    if (isNo && open.outcome?.kind !== 'declined')
+      this.#desk.settle(open, (open.outcome = userSaidNo(open)), 'declined', userOf(open));
+    this.#desk.forget(open);
+    return open.outcome as Consent; // Settled above, or before the call came.
+  }
+
+  #askAnew(call: Call, permit: Confirmation, orders: Orders, bound: Bound): Consent | Promise<Consent> {
+    const { clock, redact } = this.#parts;
+    const { asking } = permit;
+    const at = clock.wallMs();
+    const draft = questionOf({ id: this.#freshId(), at, call, permit, orders, channels: [], redact });
+    const ways = waysFor(call, asking, () => shownWhole(draft, call, this.#parts));
+    if ('obstacle' in ways) return { kind: 'cannot-ask', reason: ways.obstacle };
+    const question = { ...draft, channels: ways.channels };
+    const costs = ways.by === 'here' || ways.channels.some(isForOthers);
+    const obstacle = costs ? this.#obstacle(call) : undefined;
+    if (obstacle !== undefined) return { kind: 'cannot-ask', reason: obstacle };
+    const open: Open = {
+      ...{ question, asking, bound, costs, call },
+      ...keysFor(ways),
+      deadlineMs: clock.steadyMs() + asking.answerWithinMs,
+      votes: [],
+      reach: new Set(ways.channels),
+      waiter: undefined,
+      outcome: undefined,
+      cancelTimer: () => undefined,
+    };
+    return this.#put(open, call.consent?.kind === 'ticket');
+  }
+
+  #put(open: Open, stale: boolean): Consent | Promise<Consent> {
+    const { bound, call, key } = open;
+    // First, because it is what can fail without a trace.
+    const awaiting = key === undefined ? undefined : awaitingAnswer(open, stale, this.#parts);
+    if (awaiting?.kind === 'cannot-ask') return awaiting;
+    const surplus = this.#desk.open.surplus(bound.caller, idlePerCallerMax, idleMax);
+    if (surplus !== undefined) this.#desk.forget(surplus);
+    this.#desk.lay(open);
+    const waiting = awaiting ?? this.#desk.wait(open, call);
+    try {
+      this.#announce(open);
+    } catch (reason) {
+      this.#desk.forget(open);
+      throw Fault.from(reason);
+    }
+    return waiting;
+  }
+
+  #announce(open: Open): void {
+    const { question } = open;
+    if (question.channels.includes('operator')) this.#parts.onAsk?.(question);
+    for (const channel of open.asking.channels)
+      if (channel.kind === 'webhook') this.#parts.notify(question, channel.name);
+    if (open.formId !== undefined) this.#desk.sendForm(open, formFor(open.question, open.call, this.#parts));
   }
 
   /** Each question costs a person's attention, and each takes memory while it waits. */
   #obstacle(call: Call): string | undefined {
-    if (this.#draining) return 'mcpd is stopping, so nobody can be asked.';
-    if (this.#pending.size >= this.#parts.pendingMax)
+    const { pendingMax, perCallerMax = perCallerMaxDefault } = this.#parts;
+    if (this.#desk.open.waiting >= pendingMax)
       return 'Too many questions wait for an answer already. Come back later.';
-    let own = 0;
-    for (const pending of this.#pending.values())
-      if (pending.call.principal.name === call.principal.name) own++;
-    if (own < (this.#parts.perCallerMax ?? perCallerMaxDefault)) return undefined;
+    if (this.#desk.open.waitingOf(call.principal.name) < perCallerMax) return undefined;
     return 'Too many of your calls wait for an answer already. Come back later.';
   }
 
@@ -163,35 +293,9 @@ export class Gate {
     for (let tries = 0; tries < 100; tries++) {
       const id = (this.#parts.newId ?? newQuestionId)();
       // An id that was used before could be approved by somebody who means the old question.
-      if (!this.#pending.has(id) && !this.#ended.has(id)) return id;
+      if (this.#desk.open.isFresh(id)) return id;
     }
     throw new Fault('BUG', { detail: 'no fresh question id in a hundred tries' });
-  }
-
-  #arm(pending: Pending): void {
-    const leftMs = pending.deadlineMs - this.#parts.clock.steadyMs();
-    pending.cancelTimer = this.#later(Math.min(Math.ceil(leftMs), timerMsMax), () => {
-      if (this.#expire(pending) === 'waits') this.#arm(pending);
-    });
-  }
-
-  #expire(pending: Pending): 'expired' | 'waits' {
-    if (this.#parts.clock.steadyMs() < pending.deadlineMs) return 'waits';
-    this.#end(pending, 'expired', undefined);
-    pending.resolve({ kind: 'expired', afterMs: pending.answerWithinMs });
-    return 'expired';
-  }
-
-  /** Takes a question off the table, with its timer and its listener. */
-  #end(pending: Pending, ending: Ending, by: string | undefined): void {
-    this.#pending.delete(pending.question.id);
-    pending.cancelTimer();
-    pending.call.halt.unlisten();
-    this.#ended.set(pending.question.id, { ending, by });
-    for (const oldest of this.#ended.keys()) {
-      if (this.#ended.size <= endedMax) break;
-      this.#ended.delete(oldest);
-    }
   }
 }
 

@@ -22,13 +22,20 @@ export function showQuestion(question: Question, { nowMs, charsMax = charsMaxDef
     ['server', question.server],
     [aim(question).kind, aim(question).name],
     ['rule', question.rule],
+    ...(question.effect === undefined ? [] : [['effect', question.effect] as [string, string]]),
     ['call', question.callId],
+    ...approvalLines(question),
     ['expires', inWords(question.expiresAt - nowMs)],
   ];
   const facts = lines.map(([name, value]) => `${name.padEnd(10)} ${cut(printable(value), charsMax)}`);
   const args = argLines(question.argsText, charsMax).map((line) => `  ${line}`);
   const size = `${question.argsText.length} characters, sha256 ${question.argsSha256}`;
   return [...facts, `${'arguments'.padEnd(10)} ${size}`, ...args].join('\n') + '\n';
+}
+
+/** The same as a block that a client which reads Markdown shows as it stands: no image of it is fetched, no link is made. */
+export function showWhole(question: Question, nowMs: number): string {
+  return showQuestion(question, { nowMs, charsMax: Number.POSITIVE_INFINITY }).replaceAll(/^(?=.)/gm, '    ');
 }
 
 function aim({ target, method }: Question): { readonly kind: string; readonly name: string } {
@@ -43,6 +50,23 @@ function aim({ target, method }: Question): { readonly kind: string; readonly na
     default:
       return { kind: target.kind, name: method };
   }
+}
+
+/** Where one yes is not enough, or may be good for more. */
+function approvalLines(question: Question): [string, string][] {
+  const { approvalsNeeded, approvedBy, leaseMsMax, leaseSame } = question;
+  const lines: [string, string][] = [];
+  if (approvalsNeeded > 1) {
+    const sofar = approvedBy.length === 0 ? 'nobody yet' : approvedBy.join(', ');
+    lines.push(['approvals', `${approvalsNeeded} different ones are needed; so far: ${sofar}`]);
+  }
+  if (leaseMsMax > 0) {
+    const same =
+      leaseSame.length === 0 ? 'whatever their arguments' : `with the same ${leaseSame.join(', ')}`;
+    const most = `up to ${Math.floor(leaseMsMax / 1000)} s`;
+    lines.push(['lease', `a yes may be given for ${most}, for calls of this one ${same}`]);
+  }
+  return lines;
 }
 
 /** One line for each member of `params`, and for each of its arguments. Digits and order are those that go out. */

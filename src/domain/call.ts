@@ -2,7 +2,7 @@ import type { Credentials, Principal, Session } from './caller.ts';
 import type { Approval } from './decision.ts';
 import type { Era } from './era.ts';
 import type { Halt } from './halt.ts';
-import type { JsonObject, Message } from './message.ts';
+import type { Json, JsonObject, Message } from './message.ts';
 import type { RedactedJson } from './redacted.ts';
 
 /** Something came in; we do not yet know who sent it. */
@@ -81,4 +81,11 @@ export type Call = {
   readonly resumes: string | undefined;
   /** The yes that was given in an earlier round of this very call, not yet used for another one. */
   readonly approved?: Approval;
+  /** What this call brings along of a question of ours that an earlier call was answered with: an answer, or a ticket. */
+  readonly consent?: BroughtConsent;
 };
+
+/** An answer to a question of ours, not yet believed: `confirm/` looks whether it fits this call, and whether it is new. */
+export type BroughtConsent =
+  | { readonly kind: 'answer'; readonly mark: string; readonly said: Json | undefined }
+  | { readonly kind: 'ticket'; readonly ticket: string };

@@ -17,9 +17,11 @@ export type Outcome =
   | { readonly kind: 'refused'; readonly why: Denial | Exhausted; readonly target: Target }
   | {
       readonly kind: 'declined';
-      readonly why: Exclude<Consent, { kind: 'approved' }>;
+      readonly why: Exclude<Consent, { kind: 'approved' | 'awaiting' }>;
       readonly target: Target;
     }
+  /** The caller was asked to say yes, or to come back with a ticket; nothing went out. */
+  | { readonly kind: 'awaiting'; readonly answer: CleanAnswer }
   | { readonly kind: 'failed'; readonly fault: Fault };
 
 export type CleanAnswer =

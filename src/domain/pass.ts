@@ -10,6 +10,8 @@ export type Grounds = {
   readonly approval: Approval;
   /** Version of the orders the decision was made under. */
   readonly ordersVersion: string;
+  /** Which try this is, where a call that failed on the way is made again: 1, 2, … */
+  readonly attempt: number;
   /** Whether the decision still holds now. Asked at the last moment, because a call may have waited in a line. */
   readonly stands: () => boolean;
 };

@@ -1,4 +1,5 @@
-import type { Answer, Notice, Request } from './message.ts';
+import type { Answer, Json, JsonText, Notice, Request } from './message.ts';
+import type { Risk } from './orders.ts';
 
 /** The life of one supervised child. */
 export type UpstreamState =
@@ -9,13 +10,27 @@ export type Catalog = {
   readonly serverName: string;
   readonly serverVersion: string;
   readonly protocolVersion: string;
-  /** Tool name → short SHA-256 of its whole definition. */
-  readonly tools: ReadonlyMap<string, string>;
+  readonly tools: ReadonlyMap<string, OfferedTool>;
   readonly resources: readonly string[];
   readonly resourceTemplates: readonly string[];
   readonly prompts: readonly string[];
   /** Tool name → the arguments that a client repeats in `Mcp-Param-*` headers, where there are any. */
   readonly mirrored: ReadonlyMap<string, readonly MirroredArgument[]>;
+};
+
+/** A tool as its server describes it. Whatever it says of itself is the server's word, and no more. */
+export type OfferedTool = {
+  /**
+   * SHA-256 of the whole definition, 64 hex digits; the order of members does not count. Of two tools of one name, of both.
+   */
+  readonly digest: string;
+  /** The whole definition; of two tools of one name, the first. */
+  readonly definition: JsonText;
+  readonly inputSchema: Json | undefined;
+  /** Of `structuredContent`. */
+  readonly outputSchema?: Json | undefined;
+  /** What its annotations admit to; see `ToolFacts`. */
+  readonly admits: Risk | undefined;
 };
 
 /** One argument of a tool that is repeated in a header: its name in lower case without `mcp-param-`, and where it stands. */

@@ -43,6 +43,9 @@ export type Around = {
   readonly together: (<T>(caller: string, work: (shared: Shared) => Promise<T>) => Promise<T>) | undefined;
 };
 
+/** Callers whose lost children are remembered one by one; one that is forgotten counts as another loss. */
+const lossesMax = 10_000;
+
 /** Carries the requests of modern clients to children of either era. */
 export class Bridge {
   readonly #deps: ChildDeps;
@@ -60,6 +63,8 @@ export class Bridge {
   #verdict: { readonly era: Era; readonly until: number } | undefined;
   #asking: Promise<Era> | undefined;
   #unheard = 0;
+  readonly #losses = new Map<string, number>();
+  #lossCount = 0;
 
   constructor(deps: ChildDeps, spec: ServerSpec, around: Around) {
     this.#around = around;
@@ -328,9 +333,24 @@ export class Bridge {
     return new Guest(this.#deps, this.#spec, whose, how, hearing, after);
   }
 
+  /** Another number after each child of a caller's that ended. */
+  lossesOf(caller: string): number {
+    return this.#losses.get(caller) ?? 0;
+  }
+
   #lost(lost: Guest): void {
+    this.#noteLoss(lost.owner ?? '');
     this.#followers.end(lost);
     for (const { elder, guest } of this.#elders.values()) if (guest === lost) elder.refollow();
+  }
+
+  #noteLoss(caller: string): void {
+    this.#losses.delete(caller);
+    this.#losses.set(caller, ++this.#lossCount);
+    for (const oldest of this.#losses.keys()) {
+      if (this.#losses.size <= lossesMax) break;
+      this.#losses.delete(oldest);
+    }
   }
 
   #asked(guest: Guest, request: Request, settle: (answer: Answer) => void): void {

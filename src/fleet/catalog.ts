@@ -1,15 +1,18 @@
-import { hash } from 'node:crypto';
 import { Fault } from '../domain/faults.ts';
 import type { Json, JsonText } from '../domain/message.ts';
-import type { Catalog, MirroredArgument } from '../domain/upstream.ts';
-import { elements, member, object, objectOf, valueOf } from '../protocol/codec.ts';
+import { risks } from '../domain/orders.ts';
+import type { Catalog, MirroredArgument, OfferedTool } from '../domain/upstream.ts';
+import { elements, encode, member, object, objectOf, valueOf } from '../protocol/codec.ts';
 import { metaKeys, metaOf } from '../protocol/era.ts';
 import { mirroredArguments } from '../protocol/mirror.ts';
+import { definitionDigest, offeredTool } from '../protocol/tool-definition.ts';
 import type { Connection } from './connection.ts';
 
 const pagesMax = 100;
 const entriesMax = 10_000;
 const nameCharsMax = 1024;
+/** Of all entries of one listing: definitions are kept, and a server must not fill the memory with them. */
+const listingCharsMax = 32 * 1024 * 1024;
 
 /**
  * Asks a child what it offers, page by page, as far as its `initialize` result says that it has such things. A listing that
@@ -22,11 +25,15 @@ export async function readCatalog(
   meta: JsonText | undefined,
   withinMs: number,
   failed: (method: string, why: string) => void,
+  /** Told the tools as they were listed, several of one name included; not told when that failed. */
+  listed: (definitions: readonly JsonText[]) => void = () => undefined,
 ): Promise<Catalog> {
   const list = async (capability: string, method: string, key: string): Promise<readonly JsonText[]> => {
     if (member(greeting, ['capabilities', capability]) === undefined) return [];
     try {
-      return await allPages(connection, method, key, meta, withinMs);
+      const entries = await allPages(connection, method, key, meta, withinMs);
+      if (key === 'tools') listed(entries);
+      return entries;
     } catch (reason) {
       failed(method, Fault.from(reason).message);
       return [];
@@ -35,7 +42,7 @@ export async function readCatalog(
   const tools = await list('tools', 'tools/list', 'tools');
   return {
     ...whoItIs(greeting),
-    tools: fingerprints(tools),
+    tools: offered(tools),
     mirrored: mirrored(tools),
     resources: named(await list('resources', 'resources/list', 'resources'), 'uri'),
     resourceTemplates: named(
@@ -75,6 +82,7 @@ async function allPages(
   const entries: JsonText[] = [];
   const always: [string, JsonText][] = meta === undefined ? [] : [['_meta', meta]];
   let params = meta === undefined ? undefined : object(always);
+  let chars = 0;
   for (let page = 0; page < pagesMax && entries.length < entriesMax; page++) {
     const answer = await connection.own(method, params, withinMs);
     // Some servers announce resources and know no templates.
@@ -83,7 +91,10 @@ async function allPages(
     const found = member(answer.text, [key]);
     if (found?.startsWith('[') !== true)
       throw new Fault('UPSTREAM_GARBLED', { detail: `the result has no ${key}` });
-    for (const entry of elements(found)) if (entries.length < entriesMax) entries.push(entry);
+    chars += found.length;
+    if (chars > listingCharsMax)
+      throw new Fault('TOO_LARGE', { detail: `more than ${listingCharsMax} characters` });
+    for (const entry of elements(found, entriesMax - entries.length)) entries.push(entry);
     const cursor = member(answer.text, ['nextCursor']);
     // The empty string is a cursor like any other; null is none.
     if (cursor?.startsWith('"') !== true) return entries;
@@ -92,16 +103,31 @@ async function allPages(
   return entries;
 }
 
-/** Tool name → short digest of its whole definition: a change of description, schema or hints is a change of the tool. */
-function fingerprints(definitions: readonly JsonText[]): ReadonlyMap<string, string> {
-  const found = new Map<string, string>();
+/** Tool name → the tool: a change of description, schema or hints is a change of the tool. */
+function offered(definitions: readonly JsonText[]): ReadonlyMap<string, OfferedTool> {
+  const found = new Map<string, OfferedTool>();
   for (const definition of definitions) {
     const name = nameIn(definition, 'name');
     if (name === undefined) continue;
-    // Two tools of one name: neither definition may hide behind the other.
-    found.set(name, hash('sha256', (found.get(name) ?? '') + definition).slice(0, 16));
+    const tool = offeredTool(definition);
+    const first = found.get(name);
+    found.set(name, first === undefined ? tool : together(first, tool));
   }
   return found;
+}
+
+/** Two tools of one name: neither definition may hide behind the other. */
+function together(first: OfferedTool, second: OfferedTool): OfferedTool {
+  const admits = gravest(first.admits, second.admits);
+  return { ...first, digest: definitionDigest(encode([first.digest, second.digest])), admits };
+}
+
+function gravest(a: OfferedTool['admits'], b: OfferedTool['admits']): OfferedTool['admits'] {
+  return [a, b].reduce((worst, it) => (rank(it) > rank(worst) ? it : worst), undefined);
+}
+
+function rank(risk: OfferedTool['admits']): number {
+  return risk === undefined ? -1 : risks.indexOf(risk);
 }
 
 function mirrored(definitions: readonly JsonText[]): Catalog['mirrored'] {

@@ -1,4 +1,5 @@
 import type { Clock } from '../domain/clock.ts';
+import type { JsonText } from '../domain/message.ts';
 import type { ServerSpec } from '../domain/orders.ts';
 import type { Redacted } from '../domain/redacted.ts';
 import type { Upcall } from '../domain/upstream.ts';
@@ -19,6 +20,8 @@ export type FleetDeps = {
   /** Variable → value. Rejects with `SECRET_UNAVAILABLE`. Values go into the child's environment and nowhere else. */
   readonly secretsFor: (spec: ServerSpec) => Promise<Readonly<Record<string, string>>>;
   readonly onUpcall: (upcall: Upcall) => void;
+  /** Told what tools a server lists when mcpd asks it by itself: all of them, several of one name included. */
+  readonly onTools?: (server: string, definitions: readonly JsonText[]) => void;
   /** Told when a running child ended, however it ended; `sessionId` where it was one session's. */
   readonly onInstanceEnd?: (server: string, sessionId: string | undefined, because: string) => void;
   readonly bounds: { readonly depthMax: number };

@@ -1,4 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
+import { bindingText } from '../domain/binding.ts';
+import type { Call } from '../domain/call.ts';
 import { Fault } from '../domain/faults.ts';
 import type { Answer } from '../domain/message.ts';
 import type { ServerSpec } from '../domain/orders.ts';
@@ -77,6 +79,13 @@ export class Fleet {
   /** What a server said it offers, without the cost of a whole status. */
   catalog(name: string): Catalog | undefined {
     return this.#upstreams.get(name)?.standing.catalog;
+  }
+
+  /** See `DataPlane.fleet.bindingOf`. */
+  bindingOf({ server, session, target }: Call): string {
+    const upstream = this.#upstreams.get(server);
+    const tool = target.kind === 'tool' ? upstream?.standing.catalog?.tools.get(target.name) : undefined;
+    return bindingText(tool?.digest ?? '', upstream?.childOf(session) ?? '');
   }
 
   /** Milliseconds to the server's standing child and back. */

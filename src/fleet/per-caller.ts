@@ -61,6 +61,10 @@ export class PerCaller {
     return [...this.#homes.values()].reduce((sum, { shared }) => sum + shared.dropped, this.#dropped);
   }
 
+  supervisorOf(caller: string): Supervisor | undefined {
+    return this.#homes.get(caller)?.shared.supervisor;
+  }
+
   supervisors(): readonly Supervisor[] {
     return [...this.#homes.values()].map(({ shared }) => shared.supervisor);
   }

@@ -45,6 +45,10 @@ export class Seats {
     return [...this.#bySession.values()].map(({ supervisor }) => supervisor);
   }
 
+  supervisorOf(sessionId: string): Supervisor | undefined {
+    return this.#bySession.get(sessionId)?.supervisor;
+  }
+
   /** Rejects with `UNKNOWN_SESSION`, `TOO_MANY`, `BAD_MESSAGE`, and as `Seat.open` and `Seat.forward`. */
   forward(pass: Pass): Promise<Answer | undefined> {
     const { message, session } = pass.call;

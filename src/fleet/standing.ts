@@ -117,7 +117,9 @@ export class Standing {
       log('warn', { server, method, why: clean(why) }, 'a listing failed and counts as empty');
     const greeting: JsonText = this.shared.greeting ?? encode({});
     const meta = this.shared.era === 'modern' ? encode(ownMeta(this.#deps.version)) : undefined;
-    const catalog = await readCatalog(connection, greeting, meta, this.#spec.answerWithinMs, failed);
+    const listed = (definitions: readonly JsonText[]) => this.#deps.onTools?.(server, definitions);
+    const { answerWithinMs } = this.#spec;
+    const catalog = await readCatalog(connection, greeting, meta, answerWithinMs, failed, listed);
     this.#catalog = {
       ...catalog,
       serverName: clean(catalog.serverName),

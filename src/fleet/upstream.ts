@@ -1,3 +1,4 @@
+import type { Session } from '../domain/caller.ts';
 import { Fault } from '../domain/faults.ts';
 import type { Answer } from '../domain/message.ts';
 import type { ServerSpec } from '../domain/orders.ts';
@@ -90,6 +91,24 @@ export class Upstream {
     return this.#forwardLegacy(pass, true);
   }
 
+  /**
+   * Which child carries the messages of a session now; empty while none does. Where one is chosen for each call, another text
+   * after the server was restarted, or a child of that caller's ended.
+   */
+  childOf({ id, era, principal }: Session): string {
+    switch (this.spec.sharing) {
+      case 'all':
+        return nameOf(this.standing.supervisor);
+      case 'principal':
+        return nameOf(this.#perCaller.supervisorOf(principal.name));
+      case 'session': {
+        const seat = era === 'legacy' ? this.#seats.supervisorOf(id) : undefined;
+        if (seat !== undefined) return nameOf(seat);
+        return `${this.#bridge.lossesOf(principal.name)}+${nameOf(this.standing.supervisor)}`;
+      }
+    }
+  }
+
   inheritance(): Inheritance {
     const { sharing } = this.spec;
     return { sharing, members: this.#members, perCaller: this.#perCaller.members() };
@@ -179,6 +198,11 @@ export class Upstream {
   #supervisors(): readonly Supervisor[] {
     return [...this.#others(), ...this.#perCaller.supervisors()];
   }
+}
+
+/** Process ids come again. */
+function nameOf(supervisor: Supervisor | undefined): string {
+  return supervisor?.pid === undefined ? '' : `${supervisor.pid}.${supervisor.restarts}`;
 }
 
 function sum(numbers: readonly number[]): number {

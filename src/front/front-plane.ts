@@ -4,6 +4,7 @@ import type { Credentials } from '../domain/caller.ts';
 import type { Fault } from '../domain/faults.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { Bounds } from '../protocol/codec.ts';
+import type { Approvals } from './approvals.ts';
 import type { FrontSessions } from './session.ts';
 
 /** What the doors need of the house. */
@@ -14,6 +15,8 @@ export type FrontPlane = {
   /** Checks a credential once for the whole request. Throws `UNAUTHENTICATED`. */
   readonly signIn: (credentials: Credentials) => Credentials;
   readonly sessions: FrontSessions;
+  /** Where chat and ticket systems answer. */
+  readonly approvals: Approvals;
   readonly bounds: Bounds;
   /** A connection on which a call's events are read is let go after this long; undefined: never. */
   readonly pollAfterMs: number | undefined;

@@ -6,6 +6,7 @@ import { Fault } from '../domain/faults.ts';
 import type { Principal } from '../domain/caller.ts';
 import { wordFault } from '../protocol/wire-errors.ts';
 import { errorText } from '../protocol/codec.ts';
+import { approvalsRoute, receiveApproval } from './approvals.ts';
 import { recordRefused, recordVisit } from './arrive.ts';
 import type { FrontPlane } from './front-plane.ts';
 import { credentialsOf, guard, type GuardRules } from './guard.ts';
@@ -39,7 +40,10 @@ const serverRoute = /^\/servers\/([a-z0-9-]{1,32})\/mcp$/;
 const httpSseRoute = /^\/servers\/([a-z0-9-]{1,32})\/(sse|messages)$/;
 const ticketForm = /^\?sessionId=([A-Za-z0-9_-]{32})$/;
 
-/** The HTTP front. Listens where it is told; every route but the bare health status wants a credential first. */
+/**
+ * The HTTP front. Listens where it is told; every route but the bare health status wants a credential first. Of a webhook
+ * that is its signature.
+ */
 export function createFront(parts: FrontParts): Server {
   const onRequest = (req: IncomingMessage, res: ServerResponse): void => {
     res.on('error', () => {
@@ -102,6 +106,9 @@ async function route(
   const query = url.indexOf('?');
   const path = query < 0 ? url : url.slice(0, query);
   if (path === '/healthz' || path === '/readyz') return health(req, res, path, callId, parts);
+
+  const webhook = approvalsRoute.exec(path)?.[1];
+  if (webhook !== undefined) return receiveApproval(req, res, callId, webhook, parts.plane);
 
   const older = parts.httpSse === undefined ? null : httpSseRoute.exec(path);
   if (older !== null && parts.httpSse !== undefined) {

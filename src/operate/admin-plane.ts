@@ -1,9 +1,12 @@
 import type { Gate } from '../confirm/gate.ts';
 import type { Call } from '../domain/call.ts';
 import type { Clock } from '../domain/clock.ts';
+import type { Facts } from '../domain/decision.ts';
 import type { HaltReason } from '../domain/halt.ts';
 import type { Orders } from '../domain/orders.ts';
 import type { UpstreamStatus } from '../domain/upstream.ts';
+import type { PinStore } from '../pins/pin-store.ts';
+import type { GrantStore } from './grants.ts';
 import type { ReloadReport } from './reload.ts';
 import type { Health } from './status.ts';
 import type { SwitchStore } from './switches.ts';
@@ -15,8 +18,14 @@ import type { SwitchStore } from './switches.ts';
 export type AdminPlane = {
   readonly orders: { readonly current: () => Orders; readonly replace: (next: Orders) => void };
   readonly switches: SwitchStore;
+  readonly grants: GrantStore;
+  readonly pins: Pick<PinStore, 'report' | 'pinTool' | 'pinServer' | 'heldBack' | 'unsaved'>;
+  /** What decisions ask about the world; for what callers would find. */
+  readonly facts: Facts;
+  /** Tools that rest after failures, or are tried again. */
+  readonly breakers: () => readonly BreakerState[];
   /** Where calls wait for the operator's yes. */
-  readonly gate: Pick<Gate, 'list' | 'answer'>;
+  readonly gate: Pick<Gate, 'list' | 'answer' | 'leases' | 'endLeases'>;
   readonly fleet: {
     readonly status: () => readonly UpstreamStatus[];
     /** Stops every child of one server and starts it afresh. Resolves when the old ones are gone. */
@@ -34,6 +43,15 @@ export type AdminPlane = {
   readonly audit: { readonly command: (record: CommandRecord) => Promise<void> };
   readonly health: () => Health;
   readonly clock: Clock;
+};
+
+/** A circuit breaker that is not closed. */
+export type BreakerState = {
+  readonly server: string;
+  readonly tool: string;
+  readonly state: 'open' | 'half-open';
+  /** Wall clock, milliseconds since 1970, at which a call is let through again. */
+  readonly untilMs: number;
 };
 
 /** What the journal says about one operator command. */

@@ -2,8 +2,10 @@ import type { AdminPlane } from './admin-plane.ts';
 import { readArgs, type Args, type Shape } from './args.ts';
 import { nearest } from './nearest.ts';
 import { errorOf, Refused, refusal, type Reply } from './reply.ts';
-import { report } from './status.ts';
-import { preview } from '../policy/preview.ts';
+import { grant, grants, revokeGrant } from './grant-commands.ts';
+import { reload, reloadKeys, restart, status, tools } from './house-commands.ts';
+import { pin, pins } from './pin-commands.ts';
+import { answer, approvals, endLease, leases } from './question-commands.ts';
 import { plainTarget, switchOff, switchOn, toolTarget } from './switch-commands.ts';
 
 /** One thing an operator can ask for. */
@@ -25,19 +27,16 @@ const how = (args: Args, by: string) => ({ by, reason: args.text('reason'), now:
 
 /** Every command, by name. A Map, because the name comes from outside. */
 export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
-  [
-    'status',
-    {
-      kind: 'reads',
-      args: {},
-      does: (plane) => ({ ok: true, command: 'status', ...report(plane.health()) }),
-    },
-  ],
+  ['status', { kind: 'reads', args: {}, does: status }],
   ['tools', { kind: 'reads', args: {}, does: tools }],
   ['approvals', { kind: 'reads', args: {}, does: approvals }],
   [
     'approve',
-    { kind: 'loosens', args: { id: 'text' }, does: (plane, args, by) => answer(plane, args, by, 'approve') },
+    {
+      kind: 'loosens',
+      args: { id: 'text', for: 'text?' },
+      does: (plane, args, by) => answer(plane, args, by, 'approve'),
+    },
   ],
   [
     'deny',
@@ -47,6 +46,18 @@ export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
       does: (plane, args, by) => answer(plane, args, by, 'deny'),
     },
   ],
+  ['leases', { kind: 'reads', args: {}, does: leases }],
+  ['end-lease', { kind: 'restricts', args: { id: 'text' }, does: endLease }],
+  ['grants', { kind: 'reads', args: {}, does: grants }],
+  [
+    'grant',
+    { kind: 'loosens', args: { caller: 'text', tool: 'text', for: 'text', reason: 'text?' }, does: grant },
+  ],
+  // `grant` is an id, or a caller, and then `tool` says which of their grants.
+  ['revoke-grant', { kind: 'restricts', args: { grant: 'text', tool: 'text?' }, does: revokeGrant }],
+  // `what` is a server, or a tool of one: SERVER/TOOL.
+  ['pins', { kind: 'reads', args: { what: 'text?' }, does: pins }],
+  ['pin', { kind: 'loosens', args: { what: 'text', digest: 'text?' }, does: pin }],
   [
     'disable-tool',
     {
@@ -174,94 +185,4 @@ function unknownCommand(name: string): Refused {
     `there is no command ${name.slice(0, nameCharsMax)}`,
     near === undefined ? 'mcpd ctl --help lists them' : `did you mean ${near}?`,
   );
-}
-
-function approvals(plane: AdminPlane): Reply {
-  const now = plane.clock.wallMs();
-  return {
-    ok: true,
-    command: 'approvals',
-    approvals: plane.gate.list().map((question) => ({
-      ...question,
-      askedAt: new Date(question.askedAt).toISOString(),
-      expiresAt: new Date(question.expiresAt).toISOString(),
-      expiresInMs: Math.max(0, Math.round(question.expiresAt - now)),
-    })),
-  };
-}
-
-function answer(plane: AdminPlane, args: Args, by: string, verdict: 'approve' | 'deny'): Reply {
-  const id = args.need('id');
-  const answered = plane.gate.answer(id, { verdict, by, reason: args.text('reason') });
-  const wanted = verdict === 'approve' ? 'approved' : 'declined';
-  switch (answered.kind) {
-    case 'taken': {
-      const { question } = answered;
-      const { callId, caller, server, target } = question;
-      return {
-        ok: true,
-        command: verdict,
-        id: question.id,
-        changed: true,
-        ending: wanted,
-        callId,
-        caller,
-        server,
-        target,
-      };
-    }
-    case 'already':
-      if (answered.ending === wanted)
-        return { ok: true, command: verdict, id, changed: false, ending: wanted };
-      throw new Refused(
-        'ALREADY_ENDED',
-        `${id} is ${answered.ending} already; nothing changed`,
-        'mcpd ctl approvals',
-      );
-    case 'unknown':
-      throw new Refused('NOT_FOUND', `no call waits under ${id}`, 'mcpd ctl approvals');
-  }
-}
-
-async function restart(plane: AdminPlane, args: Args): Promise<Reply> {
-  const server = args.need('server');
-  const names = plane.fleet.status().map(({ name }) => name);
-  if (!names.includes(server)) {
-    const near = nearest(server, names);
-    throw new Refused(
-      'NOT_FOUND',
-      `there is no server ${server}`,
-      near === undefined ? 'mcpd ctl status' : `did you mean ${near}?`,
-    );
-  }
-  await plane.fleet.restart(server);
-  const state = plane.fleet.status().find(({ name }) => name === server)?.state ?? 'stopped';
-  return { ok: true, command: 'restart', server, state };
-}
-
-async function reload(plane: AdminPlane): Promise<Reply> {
-  const { ok, changed, version, complaints, needsRestart } = await plane.policies.reload();
-  const fields = { command: 'reload', changed, ordersVersion: version, complaints, needsRestart };
-  if (ok) return { ok: true, ...fields };
-  const says = changed
-    ? 'the new policy is in force, but not all of it was done'
-    : 'the old policy stays in force';
-  return { ok: false, error: errorOf('RELOAD_REFUSED', says, 'mcpd check shows every complaint'), ...fields };
-}
-
-function reloadKeys(plane: AdminPlane): Reply {
-  plane.keys.reload();
-  return { ok: true, command: 'reload-keys', keys: plane.keys.names().length };
-}
-
-/** What a caller without a rule of its own finds at each server; the names that the switches take. */
-function tools(plane: AdminPlane): Reply {
-  const orders = plane.orders.current();
-  const servers = plane.fleet.status().map(({ name, catalog }) => ({
-    name,
-    ...(catalog === undefined
-      ? { allowed: null, gated: null, hidden: null }
-      : preview(orders, name, { name: 'a caller with a key' }, catalog)),
-  }));
-  return { ok: true, command: 'tools', servers };
 }

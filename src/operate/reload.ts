@@ -1,8 +1,8 @@
-import type { Orders, Switches } from '../domain/orders.ts';
+import type { Orders } from '../domain/orders.ts';
 import { Fault } from '../domain/faults.ts';
-import { withSwitches } from '../policy/compile.ts';
+import { withStanding, type Standing } from './standing.ts';
 
-/** What reading the policy files gave: orders without switches, or why not. */
+/** What reading the policy files gave: orders without what the operator decided, or why not. */
 export type Loaded =
   | {
       readonly ok: true;
@@ -21,10 +21,9 @@ export type ReloadReport = {
   readonly needsRestart: readonly string[];
 };
 
-export type Reloadable = {
+export type Reloadable = Standing & {
   readonly load: () => Loaded | Promise<Loaded>;
   readonly orders: { readonly current: () => Orders; readonly replace: (next: Orders) => void };
-  readonly switches: { readonly current: () => Switches; readonly changes: () => number };
   /** Starts what is new, stops what is gone, restarts what is run differently. */
   readonly fleet: { readonly apply: (orders: Orders) => void | Promise<void> };
 };
@@ -44,7 +43,7 @@ export function reloader(house: Reloadable): () => Promise<ReloadReport> {
 }
 
 /** Swaps the orders whole, or keeps the old ones and says why. Never throws. */
-async function reloadOnce({ load, orders, switches, fleet }: Reloadable): Promise<ReloadReport> {
+async function reloadOnce({ load, orders, fleet, ...standing }: Reloadable): Promise<ReloadReport> {
   const refused = (complaints: readonly string[]): ReloadReport => ({
     ok: false,
     changed: false,
@@ -61,11 +60,7 @@ async function reloadOnce({ load, orders, switches, fleet }: Reloadable): Promis
   if (!loaded.ok) return refused(loaded.complaints);
 
   // Read after the wait: a switch thrown while the files were being read must not be lost.
-  const next = withSwitches(
-    loaded.orders,
-    switches.current(),
-    versionWith(loaded.orders.version, switches.changes()),
-  );
+  const next = withStanding(loaded.orders, standing);
   const { needsRestart } = loaded;
   const { version } = orders.current();
   if (next.version === version) return { ok: true, changed: false, version, complaints: [], needsRestart };
@@ -79,9 +74,4 @@ async function reloadOnce({ load, orders, switches, fleet }: Reloadable): Promis
     return { ok: false, changed: true, version: next.version, complaints: [complaint], needsRestart };
   }
   return { ok: true, changed: true, version: next.version, complaints: [], needsRestart };
-}
-
-/** The orders version for the same policy files under another count of switch changes: `3f2a…+7`. */
-export function versionWith(version: string, changes: number): string {
-  return `${version.split('+', 1)[0]}+${changes}`;
 }

@@ -7,6 +7,9 @@ export type ReplyCode =
   | 'BAD_ARGUMENTS'
   | 'NOT_FOUND'
   | 'ALREADY_ENDED'
+  | 'AMBIGUOUS'
+  | 'ANSWER_REFUSED'
+  | 'OVERTAKEN'
   | 'NOT_DURABLE'
   | 'RELOAD_REFUSED';
 

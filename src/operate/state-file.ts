@@ -12,13 +12,13 @@ import {
 import { dirname } from 'node:path';
 import { Fault } from '../domain/faults.ts';
 
-const bytesMax = 4 * 1024 * 1024;
+const bytesMaxDefault = 4 * 1024 * 1024;
 
 /**
  * Reads a small state file whole; undefined where there is none. Throws `CONFIG_INVALID` unless it is a plain file of
  * ours that nobody else can write: through a link or a file of theirs, another user could decide what is switched off.
  */
-export function readState(path: string): Buffer | undefined {
+export function readState(path: string, bytesMax = bytesMaxDefault): Buffer | undefined {
   let file: number;
   try {
     file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);

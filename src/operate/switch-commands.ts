@@ -1,10 +1,10 @@
 import type { Call } from '../domain/call.ts';
-import { withSwitches } from '../policy/compile.ts';
 import type { AdminPlane } from './admin-plane.ts';
 import { nearest } from './nearest.ts';
-import { versionWith } from './reload.ts';
-import { errorOf, Refused, type Reply } from './reply.ts';
+import { errorOf, type Reply } from './reply.ts';
+import { obey } from './standing.ts';
 import { switchedOff, withSwitch, type SwitchTarget } from './switches.ts';
+import { readToolName, refusePattern } from './tool-name.ts';
 
 /** Throws a switch: in force for the next call when this returns, even when the disk cannot keep it. */
 export function switchOff(
@@ -70,42 +70,20 @@ export function switchOn(plane: AdminPlane, command: string, target: SwitchTarge
   };
 }
 
-function obey(plane: AdminPlane): void {
-  const orders = plane.orders.current();
-  const version = versionWith(orders.version, plane.switches.changes());
-  plane.orders.replace(withSwitches(orders, plane.switches.current(), version));
-}
-
-/** `server/tool`, split at the first slash: a server's name has none. Throws `BAD_ARGUMENTS`. */
+/** `server/tool`. Throws `BAD_ARGUMENTS`. */
 export function toolTarget(text: string): SwitchTarget {
-  const slash = text.indexOf('/');
-  if (slash <= 0 || slash === text.length - 1) {
-    throw new Refused(
-      'BAD_ARGUMENTS',
-      `${text} does not name a tool`,
-      'write SERVER/TOOL, for example files/write_file',
-    );
-  }
-  // A pattern would be taken for the name of one tool, and its owner would believe that all of them are off.
-  if (/[*?]/.test(text)) {
-    throw new Refused(
-      'BAD_ARGUMENTS',
-      'a switch takes one tool, not a pattern',
-      `to switch off everything: mcpd ctl disable-server ${text.slice(0, slash)}`,
-    );
-  }
+  const { server } = readToolName(text);
+  refusePattern(
+    text,
+    'a switch takes one tool',
+    `to switch off everything: mcpd ctl disable-server ${server}`,
+  );
   return { kind: 'tool', name: text };
 }
 
 /** A server or a caller by its exact name. Throws `BAD_ARGUMENTS` for a pattern. */
 export function plainTarget(kind: 'server' | 'caller', name: string): SwitchTarget {
-  if (/[*?]/.test(name)) {
-    throw new Refused(
-      'BAD_ARGUMENTS',
-      `a switch takes one ${kind}, not a pattern`,
-      'to refuse every call: mcpd ctl lockdown',
-    );
-  }
+  refusePattern(name, `a switch takes one ${kind}`, 'to refuse every call: mcpd ctl lockdown');
   return { kind, name };
 }
 

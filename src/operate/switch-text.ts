@@ -1,7 +1,8 @@
 import type { SwitchedOff, Switches } from '../domain/orders.ts';
 import { Fault } from '../domain/faults.ts';
-import type { Json, JsonObject } from '../domain/message.ts';
+import type { Json } from '../domain/message.ts';
 import { canonical, decodeUtf8, valueOf } from '../protocol/codec.ts';
+import { isCount, objectAt, onlyKeys } from './state-text.ts';
 
 /** What `switches.json` says. */
 export type SwitchState = { readonly changes: number; readonly switches: Switches };
@@ -82,19 +83,4 @@ function switchAt(value: Json | undefined, keys: readonly string[], where: strin
     throw new Error(`a row of ${where} lacks at, by or reason`);
   }
   return Object.freeze({ at, by, reason });
-}
-
-function objectAt(value: Json | undefined, where: string): JsonObject {
-  if (value === null || typeof value !== 'object' || Array.isArray(value))
-    throw new Error(`${where} is not an object`);
-  return value;
-}
-
-function onlyKeys(value: JsonObject, keys: readonly string[], where: string): void {
-  const stranger = Object.keys(value).find((key) => !keys.includes(key));
-  if (stranger !== undefined) throw new Error(`${where} has an unknown member ${JSON.stringify(stranger)}`);
-}
-
-function isCount(value: Json | undefined): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }

@@ -1,82 +1,109 @@
-import type { Call } from '../domain/call.ts';
-import type { Decision, Denial } from '../domain/decision.ts';
-import type { Orders, Pattern, Rule, ServerOrders, Switches } from '../domain/orders.ts';
+import type { Principal } from '../domain/caller.ts';
+import type { Target } from '../domain/call.ts';
+import type { Decision, Denial, Facts, Permit, Would } from '../domain/decision.ts';
+import type { JsonObject } from '../domain/message.ts';
+import type { Orders, Risk, ServerOrders, Surface, Switches } from '../domain/orders.ts';
 import { methodToClient, resemblesMethod } from '../protocol/methods.ts';
-import { isPlain, readings } from './uri.ts';
-import { builtIn, switchedOff, verdictOf } from './verdict.ts';
+import { aimOf, aimsOf, nothingInParticular, questionOf, toolOf } from './aim.ts';
+import { expectation } from './expectation.ts';
+import { grantFor, holdsFor, isGrantedSomething, isPilot, missOf, type Question } from './matching.ts';
+import { prepared, type Ranked } from './prepared.ts';
+import type { Classified } from './risk.ts';
+import { builtIn, observed, switchedOff, verdictOfGrant, withWould, wrongArguments } from './verdict.ts';
 
-/** Who wants what where: all that a decision looks at. */
-export type Judged = Pick<Call, 'server' | 'target' | 'principal'>;
+/** Who wants what where, and with which arguments: all that a decision looks at besides the facts. */
+export type Judged = {
+  readonly server: string;
+  readonly principal: Principal;
+  readonly target: Target;
+  /** Undefined in a listing, where nobody has said yet what they will be. */
+  readonly args: JsonObject | undefined;
+};
 
 /**
- * The verdict. Switches come before every rule; of the rules that match, deny beats confirm beats allow, and among equals
- * the first in the file is named; where none matches, the answer is no. Pure, and the one question that calling, listing
- * and previewing all ask.
+ * The verdict, and the one question that calling, listing and previewing all ask. In this order: an unknown server, the
+ * operator's switches, the quarantine, the stage of the rollout; then, of the rules that match, deny beats confirm beats
+ * allow, and where none matches the answer is no; last the class and the arguments of a tool. Whatever goes wrong here is
+ * a no as well.
  */
-export function decide(orders: Orders, judged: Judged): Decision {
+export function decide(orders: Orders, judged: Judged, facts: Facts): Decision {
+  try {
+    return verdict(orders, judged, facts);
+  } catch {
+    // No way to say more: the reason may hold what the caller sent. `explain` meets the same error, and shows it.
+    return builtIn.error;
+  }
+}
+
+function verdict(orders: Orders, judged: Judged, facts: Facts): Decision {
   const server = orders.servers.get(judged.server);
   if (server === undefined) return builtIn.unknownServer;
   const off = thrown(orders.switches, judged);
   if (off !== undefined)
-    return off.hidden || sees(server, judged.principal.name) ? off : builtIn.unknownServer;
+    return off.hidden || sees(orders, server, judged, facts) ? off : builtIn.unknownServer;
+  const tool = toolOf(judged.target);
+  const known = tool === undefined ? undefined : facts.tool(judged.server, tool);
+  if (known?.quarantined !== undefined) return builtIn.quarantined;
+  const enforced = enforce(orders, server, judged, facts, known?.admits);
+  return observes(server) && !crosses(judged.target) ? observed(enforced) : enforced;
+}
+
+/** Whether a server's policy is only recorded. */
+export function observes({ contract }: ServerOrders): boolean {
+  return contract.mode === 'observe' || contract.stage === 'observe';
+}
+
+/**
+ * What is refused even while a server only observes. Another caller's task is not a matter of policy; and a method that
+ * some reader takes for `tools/call` would get past the switches and the quarantine, which hold at all times.
+ */
+function crosses(target: Target): boolean {
+  if (target.kind === 'task') return target.tool === undefined;
+  return target.kind === 'unknown' && resemblesMethod(target.method);
+}
+
+function enforce(
+  orders: Orders,
+  server: ServerOrders,
+  judged: Judged,
+  facts: Facts,
+  admits: Risk | undefined,
+): Decision {
   const { target } = judged;
-  const caller = judged.principal.name;
-  switch (target.kind) {
-    case 'tool':
-      return byRule(server, caller, 'tools', target.name);
-    case 'prompt':
-      return byRule(server, caller, 'prompts', target.name);
-    case 'resource':
-      return byRule(server, caller, 'resources', target.uri);
-    case 'completion':
-      return target.of.kind === 'prompt'
-        ? byRule(server, caller, 'prompts', target.of.name)
-        : byRule(server, caller, 'resources', target.of.uri);
-    case 'task':
-      // Whoever may not call the tool any more may not fetch what it found either. A yes was given when the task began.
-      if (target.tool === undefined) return builtIn.defaultDeny;
-      return settled(byRule(server, caller, 'tools', target.tool));
-    case 'subscription':
-      return toAll(server, caller, target.uris);
-    case 'listing':
-      return sees(server, caller) ? builtIn.listings : builtIn.unknownServer;
-    case 'protocol':
-      return sees(server, caller) ? builtIn.conversation : builtIn.unknownServer;
-    case 'upcall':
-      return ofUpcall(server, caller, target.method);
-    case 'unknown':
-      // `tools/Call` may be `tools/call` to the server, and the rules about tools would not have been asked.
-      return resemblesMethod(target.method)
-        ? builtIn.defaultDeny
-        : byRule(server, caller, 'methods', target.method);
-  }
+  if (server.contract.stage === 'pilot' && !isPilot(server, orders, judged.principal.name))
+    return builtIn.notPilot;
+  const whole = wholeServer(target);
+  if (whole !== undefined) return sees(orders, server, judged, facts) ? whole : builtIn.unknownServer;
+  if (target.kind === 'subscription')
+    return sees(orders, server, judged, facts)
+      ? toAll(aimsOf(target).map((it) => questionOf(orders, server, judged, facts, undefined, it)))
+      : builtIn.unknownServer;
+  // `tools/Call` may be `tools/call` to the server, and the rules about tools would not have been asked.
+  if (target.kind === 'unknown' && resemblesMethod(target.method)) return builtIn.defaultDeny;
+  const aim = aimOf(target);
+  // Nobody is told what became of a call that this caller did not make.
+  if (aim === undefined) return builtIn.defaultDeny;
+  return byRules(questionOf(orders, server, judged, facts, admits, aim));
 }
 
-/** A verdict about something that was begun with consent. */
-function settled(decision: Decision): Decision {
-  return decision.kind === 'confirm'
-    ? { kind: 'allow', rule: decision.rule, record: decision.record, rate: decision.rate }
-    : decision;
+/** What is open to whoever is granted something on the server, whatever that is. */
+function wholeServer(target: Target): Permit | undefined {
+  if (target.kind === 'listing') return builtIn.listings;
+  if (target.kind === 'protocol') return builtIn.conversation;
+  // Known notifications tell a caller about what it may see already; everything else that a server says needs a rule.
+  const isNotice = target.kind === 'upcall' && methodToClient(target.method)?.form === 'notice';
+  return isNotice ? builtIn.notices : undefined;
 }
 
-/** One stream for several resources: the strictest verdict is the verdict, and what must be confirmed cannot be followed. */
-function toAll(server: ServerOrders, caller: string, uris: readonly string[]): Decision {
-  if (!sees(server, caller)) return builtIn.unknownServer;
-  for (const uri of uris) {
-    const decision = byRule(server, caller, 'resources', uri);
+/** One stream for several resources: the strictest verdict is the verdict. */
+function toAll(questions: readonly Question[]): Decision {
+  let would: Would | undefined;
+  for (const question of questions) {
+    const decision = byRules(question);
     if (decision.kind === 'deny') return decision;
-    if (decision.kind === 'confirm') return builtIn.unconfirmable;
+    if (decision.would?.kind === 'deny') would ??= decision.would;
   }
-  return builtIn.conversation;
-}
-
-/** Known notifications tell a caller about what it may see already; everything that asks needs a rule. */
-function ofUpcall(server: ServerOrders, caller: string, method: string): Decision {
-  if (methodToClient(method)?.form === 'notice')
-    return sees(server, caller) ? builtIn.notices : builtIn.unknownServer;
-  const decision = byRule(server, caller, 'upcalls', method);
-  // Nobody holds a server's question until an operator agrees; what cannot be asked is not done.
-  return decision.kind === 'confirm' ? builtIn.unconfirmable : decision;
+  return would === undefined ? builtIn.conversation : withWould(builtIn.conversation, would);
 }
 
 function thrown(switches: Switches, { server, target, principal }: Judged): Denial | undefined {
@@ -84,49 +111,59 @@ function thrown(switches: Switches, { server, target, principal }: Judged): Deni
   if (switches.callers.has(principal.name)) return switchedOff.caller;
   if (switches.servers.has(server)) return switchedOff.server;
   if (switches.tools.size === 0) return undefined;
-  const tool = target.kind === 'tool' ? target.name : target.kind === 'task' ? target.tool : undefined;
-  if (tool !== undefined && switches.tools.has(`${server}/${tool}`)) return switchedOff.tool;
+  const tool = toolOf(target);
+  return tool !== undefined && switches.tools.has(`${server}/${tool}`) ? switchedOff.tool : undefined;
+}
+
+/** Whether a server exists as far as this caller may know: its stage is open to it, and something is granted. */
+function sees(orders: Orders, server: ServerOrders, judged: Judged, facts: Facts): boolean {
+  if (observes(server)) return true;
+  const question = questionOf(orders, server, judged, facts, undefined, nothingInParticular);
+  if (server.contract.stage === 'pilot' && !isPilot(server, orders, question.caller)) return false;
+  return isGrantedSomething(question);
+}
+
+/** What the rules say, and for a tool what stands before and behind them: the stage, its class, its arguments. */
+function byRules(question: Question): Decision {
+  const { server, risk, classified: classes } = question;
+  if (risk !== undefined && risk !== 'read' && server.contract.stage === 'read-only') return builtIn.readOnly;
+  const { enforced, all } = prepared(server);
+  const decision = found(question, enforced);
+  if (decision.kind === 'deny') return decision;
+  if (classes?.entries.length === 0) return builtIn.unclassified;
+  const wrong = classes === undefined ? undefined : unmet(question, classes);
+  if (wrong !== undefined) return wrong;
+  return all === undefined ? decision : withWould(decision, found(question, all));
+}
+
+/** The strictest of the rules that apply, the first among equals; grants stand behind the rules. */
+function found(question: Question, rules: Ranked): Decision {
+  for (const { rule, verdict } of rules[question.list])
+    if (missOf(rule, question) === undefined) return askable(verdict, question.surface);
+  const grant = grantFor(question);
+  return grant === undefined ? builtIn.defaultDeny : verdictOfGrant(grant);
+}
+
+/** What a verdict comes to where there is nothing that could be held until somebody agrees. */
+function askable(decision: Decision, surface: Surface): Decision {
+  if (decision.kind !== 'confirm') return decision;
+  // Nobody holds a server's question, or a stream; what cannot be asked is not done.
+  if (surface === 'upcall' || surface === 'subscription') return builtIn.unconfirmable;
+  // Whoever may not call the tool any more may not fetch what it found either. A yes was given when the task began.
+  return surface === 'task' ? settled(decision) : decision;
+}
+
+/** A verdict about something that was begun with consent. */
+function settled({ rule, record, rates, would }: Extract<Decision, { kind: 'confirm' }>): Decision {
+  return { kind: 'allow', rule, record, rates, would };
+}
+
+/** Every condition of every entry that fits the tool: whatever rule allows the call, they hold. */
+function unmet(question: Question, { entries }: Classified): Denial | undefined {
+  const { args } = question;
+  if (args === undefined) return undefined;
+  for (const entry of entries)
+    for (const test of entry.args)
+      if (holdsFor(test, args, question) !== 'yes') return wrongArguments(expectation(test.condition));
   return undefined;
-}
-
-/** Whether a server exists as far as this caller may know: some rule grants it something. */
-function sees(server: ServerOrders, caller: string): boolean {
-  for (const rule of server.rules) if (rule.text.verdict !== 'deny' && appliesTo(rule, caller)) return true;
-  return false;
-}
-
-type Surface = 'tools' | 'resources' | 'prompts' | 'upcalls' | 'methods';
-
-const rank = { allow: 0, confirm: 1, deny: 2 } as const;
-
-function byRule(server: ServerOrders, caller: string, surface: Surface, value: string): Decision {
-  const isUri = surface === 'resources';
-  const grantable = !isUri || isPlain(value);
-  let otherReadings: readonly string[] | undefined;
-  let found: Rule | undefined;
-  for (const rule of server.rules) {
-    const { verdict } = rule.text;
-    // Only a stricter verdict can change what is found; the first among equals stays.
-    if (found !== undefined && rank[verdict] <= rank[found.text.verdict]) continue;
-    if (!grantable && verdict !== 'deny') continue;
-    const patterns = rule[surface];
-    if (patterns.length === 0 || !appliesTo(rule, caller)) continue;
-    if (!matches(patterns, value)) {
-      if (!isUri || verdict !== 'deny') continue;
-      otherReadings ??= readings(value);
-      if (!otherReadings.some((it) => matches(patterns, it))) continue;
-    }
-    if (verdict === 'deny') return verdictOf(rule);
-    found = rule;
-  }
-  return found === undefined ? builtIn.defaultDeny : verdictOf(found);
-}
-
-function appliesTo(rule: Rule, caller: string): boolean {
-  return rule.callers === undefined || matches(rule.callers, caller);
-}
-
-function matches(patterns: readonly Pattern[], value: string): boolean {
-  for (const pattern of patterns) if (pattern.test(value)) return true;
-  return false;
 }

@@ -1,27 +1,31 @@
 import type { Call, Listing, Target } from '../domain/call.ts';
+import type { Decision, Facts } from '../domain/decision.ts';
 import type { Answer, Json, JsonText } from '../domain/message.ts';
-import type { Orders } from '../domain/orders.ts';
+import type { Orders, Risk } from '../domain/orders.ts';
 import { array, elements, encode, member, members, object, valueOf, withMember } from '../protocol/codec.ts';
 import { modernRevisions } from '../protocol/era.ts';
+import { admitsOf } from '../protocol/tool-definition.ts';
 import { decide } from './decide.ts';
+import { withAdmission } from './risk.ts';
+import { asksByTicket, withTicket } from './ticket-property.ts';
 
 /**
  * Trims an answer to what its caller may know: of a listing it keeps the entries that `decide` does not deny, of an
- * `initialize` result the capabilities that we carry. Everything it keeps stays as it stands, to the digit; an answer
- * with nothing to trim comes back as the same object.
+ * `initialize` result the capabilities that we carry. Everything it keeps stays as it stands, to the digit, but for
+ * the property that a ticket is brought in; an answer with nothing to trim comes back as the same object.
  */
-export function narrow(orders: Orders, call: Call, answer: Answer): Answer {
+export function narrow(orders: Orders, call: Call, answer: Answer, facts: Facts): Answer {
   if (answer.kind === 'error') return answer;
   const { target, message } = call;
   if (target.kind === 'listing')
-    return asPrivate(orders, call, narrowListing(orders, call, target.of, answer));
+    return asPrivate(orders, call, narrowListing(orders, call, target.of, answer, facts));
   if (message.kind !== 'request') return answer;
   if (message.method === 'initialize') return narrowCapabilities(answer);
   if (message.method === 'server/discover') return asPrivate(orders, call, narrowDiscovery(answer));
   return target.kind === 'resource' ? asPrivate(orders, call, answer) : answer;
 }
 
-function narrowListing(orders: Orders, call: Call, of: Listing, answer: Answer): Answer {
+function narrowListing(orders: Orders, call: Call, of: Listing, answer: Answer, facts: Facts): Answer {
   // Whose task it is, the ledger of tasks knows; it has left out the others already.
   if (of === 'tasks' || answer.kind === 'error') return answer;
   const listed = member(answer.text, [of]);
@@ -31,15 +35,37 @@ function narrowListing(orders: Orders, call: Call, of: Listing, answer: Answer):
   if (!Array.isArray(value)) return { kind: 'result', text: withMember(answer.text, [of], array([])) };
   const targets = value.map((entry) => entryTarget(of, entry));
   const twice = of === 'tools' ? namedTwice(targets) : none;
-  const keep = targets.map(
-    (target) =>
-      target !== undefined &&
-      !(target.kind === 'tool' && twice.has(target.name)) &&
-      decide(orders, { server: call.server, principal: call.principal, target }).kind !== 'deny',
+  const verdicts = targets.map((target, at) =>
+    target === undefined || (target.kind === 'tool' && twice.has(target.name))
+      ? undefined
+      : verdictOn(orders, call, target, value[at], facts),
   );
-  if (!keep.includes(false)) return answer;
-  const kept = elements(listed).filter((_, at) => keep[at]);
+  const asWritten = (it: Decision | undefined): boolean =>
+    it !== undefined && it.kind !== 'deny' && !asksByTicket(it);
+  if (verdicts.every(asWritten)) return answer;
+  const kept = elements(listed).flatMap((text, at) => {
+    const verdict = verdicts[at];
+    if (verdict === undefined || verdict.kind === 'deny') return [];
+    return of === 'tools' && asksByTicket(verdict) ? [withTicket(text)] : [text];
+  });
   return { kind: 'result', text: withMember(answer.text, [of], array(kept)) };
+}
+
+/** The very question that a call would be asked; what the entry says against itself counts already. */
+function verdictOn(
+  orders: Orders,
+  { server, principal }: Call,
+  target: Target,
+  entry: Json | undefined,
+  facts: Facts,
+): Decision {
+  const judged = { server, principal, target, args: undefined };
+  return decide(orders, judged, target.kind === 'tool' ? withAdmission(facts, entryAdmits(entry)) : facts);
+}
+
+function entryAdmits(entry: Json | undefined): Risk | undefined {
+  const isObject = typeof entry === 'object' && entry !== null && !Array.isArray(entry);
+  return isObject && Object.hasOwn(entry, 'annotations') ? admitsOf(entry['annotations']) : undefined;
 }
 
 type Trimmed = Exclude<Listing, 'tasks'>;
@@ -97,10 +123,17 @@ const carried = new Set([
 /** What one caller may have and another may not must not be kept by whatever stands between (2026-07-28 caching). */
 function asPrivate(orders: Orders, call: Call, answer: Answer): Answer {
   if (answer.kind === 'error' || !answer.text.includes('"cacheScope":"public"')) return answer;
-  const server = orders.servers.get(call.server);
-  const { callers } = orders.switches;
-  if (server?.rules.every((rule) => rule.callers === undefined) === true && callers.size === 0) return answer;
+  if (!differsByCaller(orders, call.server)) return answer;
   return { ...answer, text: withMember(answer.text, ['cacheScope'], encode('private')) };
+}
+
+/** Whether two callers may find different things on a server. */
+function differsByCaller(orders: Orders, name: string): boolean {
+  const server = orders.servers.get(name);
+  if (server === undefined || server.contract.stage === 'pilot' || orders.switches.callers.size > 0)
+    return true;
+  if (orders.grants.some((it) => it.server === name)) return true;
+  return server.rules.some(({ callers, text }) => callers !== undefined || text.roles !== undefined);
 }
 
 /** The revisions that are served to modern clients are ours to say, whatever else the server could speak. */

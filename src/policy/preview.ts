@@ -1,7 +1,9 @@
 import type { Principal } from '../domain/caller.ts';
+import type { Facts } from '../domain/decision.ts';
 import type { Orders } from '../domain/orders.ts';
 import type { Catalog } from '../domain/upstream.ts';
 import { decide } from './decide.ts';
+import { withAdmission } from './risk.ts';
 
 /** The tools of one server as one caller finds them, by name, in the order of the catalog. */
 export type Preview = {
@@ -26,10 +28,17 @@ export function idlePatterns(orders: Orders, server: string, catalog: Catalog): 
 }
 
 /** What a caller would find, for the table at the start. It asks `decide`, so it cannot promise anything else. */
-export function preview(orders: Orders, server: string, principal: Principal, catalog: Catalog): Preview {
+export function preview(
+  orders: Orders,
+  server: string,
+  principal: Principal,
+  catalog: Catalog,
+  facts: Facts,
+): Preview {
   const found = { allowed: [] as string[], gated: [] as string[], hidden: [] as string[] };
-  for (const name of catalog.tools.keys()) {
-    const { kind } = decide(orders, { server, principal, target: { kind: 'tool', name } });
+  for (const [name, { admits }] of catalog.tools) {
+    const judged = { server, principal, target: { kind: 'tool', name }, args: undefined } as const;
+    const { kind } = decide(orders, judged, withAdmission(facts, admits));
     found[kind === 'allow' ? 'allowed' : kind === 'confirm' ? 'gated' : 'hidden'].push(name);
   }
   return found;

@@ -1,5 +1,6 @@
 import { isAscii, isUtf8 } from 'node:buffer';
 import { Fault } from '../domain/faults.ts';
+import { fold } from './look-alike.ts';
 import type { Answer, Json, JsonObject, JsonText, Message, RequestId } from '../domain/message.ts';
 import { check, type Bounds } from './canonical.ts';
 
@@ -96,11 +97,6 @@ const reservedExactly = new Set([
   'inputResponses',
   'requestState',
 ]);
-
-/** Unicode simple case folding as far as reserved names need it: `ſ` and `K` (Kelvin) fold to `s` and `k`. */
-function fold(key: string): string {
-  return key.toUpperCase().toLowerCase();
-}
 
 /**
  * A reader that ignores case (Go's encoding/json) would take `Name` for `name` and run another tool than the one that was

@@ -95,6 +95,8 @@ function inModern(reply: WireReply, outcome: Outcome): WireReply {
   if (reply.kind === 'result') {
     // A server's own result says so itself; ours are those that never reached it.
     if (outcome.kind === 'answered' || outcome.kind === 'accepted') return reply;
+    // A question of ours does too (`input_required`); what holds a ticket is a result like any other.
+    if (outcome.kind === 'awaiting' && member(reply.body, ['resultType']) !== undefined) return reply;
     return { ...reply, body: withMember(reply.body, ['resultType'], encode('complete')) };
   }
   const code = Number(member(reply.body, ['code']));
@@ -106,6 +108,8 @@ function inModern(reply: WireReply, outcome: Outcome): WireReply {
 
 function wordLegacy(outcome: Outcome, callId: string): WireReply {
   switch (outcome.kind) {
+    // A question to the caller is an answer to its call: it says what to send next.
+    case 'awaiting':
     case 'answered':
       return { status: 200, kind: outcome.answer.kind, body: outcome.answer.text, retryInMs: undefined };
     case 'accepted':
@@ -158,12 +162,16 @@ function wordDenial(why: Denial, target: Target, callId: string): WireReply {
   }
 }
 
-function wordExhausted(why: Exhausted, target: Target, callId: string): WireReply {
-  const says = `Too many calls: the limit is ${why.limit}. Try again in ${seconds(why.retryInMs)}.`;
-  return {
-    ...wordNo(says, target, callId, { 'mcpd/retryInMs': Math.ceil(why.retryInMs) }),
-    retryInMs: why.retryInMs,
-  };
+/** A tool's result says in its text when to come back, because the model reads that; `Retry-After` says it to programs. */
+function wordExhausted({ limit, retryInMs }: Exhausted, target: Target, callId: string): WireReply {
+  // A rate begins with its number; a budget, a named limit and a resting tool are said in words of their own.
+  const over = /^(\d|burst )/.test(limit)
+    ? `Too many calls: the limit is ${limit}.`
+    : `Refused for now: ${limit}.`;
+  // No waiting makes one call smaller than a budget, and Infinity is no number in JSON or in a header.
+  if (!Number.isFinite(retryInMs)) return wordNo(`${over} Waiting does not help.`, target, callId, {});
+  const says = `${over} Try again in ${seconds(retryInMs)}.`;
+  return { ...wordNo(says, target, callId, { 'mcpd/retryInMs': Math.ceil(retryInMs) }), retryInMs };
 }
 
 function wordNo(says: string, target: Target, callId: string, meta: { [key: string]: Json }): WireReply {

@@ -30,7 +30,7 @@ export function inBase64(literal: string, before: 0 | 1 | 2, shape: Shape): Enco
     if (span === undefined) return undefined;
     const from = group + Math.floor(((span.from - inFront) * 8) / 6);
     const to = span.to >= decoded.length ? end : group + Math.ceil(((span.to - inFront) * 8) / 6);
-    if (to !== end) return { from, to };
+    if (to !== end && !(shape === privateKey && end > start + windowCharsMax)) return { from, to };
     return { from, to: padded(text, shape === privateKey ? throughLines(runs, end) : end) };
   };
 }
@@ -73,7 +73,8 @@ export function inPercent(literal: string, shape: Shape): EncodedShape {
     }
     const span = confirmed(characters.join(''), 0, literal, shape);
     if (span === undefined) return undefined;
-    if (span.to < characters.length) return { from: places[span.from] ?? at, to: places[span.to] ?? to };
+    if (span.to < characters.length && !(shape === privateKey && to - at >= percentCharsMax))
+      return { from: places[span.from] ?? at, to: places[span.to] ?? to };
     // It may go on beyond what was decoded; what it finds covers the rest, so this is walked once.
     for (let step = percentStep(text, to); step > 0; step = percentStep(text, to)) to += step;
     return { from: places[span.from] ?? at, to };

@@ -1,14 +1,21 @@
-import type { JsonText } from '../domain/message.ts';
+import { randomBytes } from 'node:crypto';
+import type { Call } from '../domain/call.ts';
+import type { Answer, JsonText } from '../domain/message.ts';
+import type { Orders, Pattern } from '../domain/orders.ts';
 import type { Redacted, RedactedJson } from '../domain/redacted.ts';
-import { detectors } from './detectors.ts';
-import { inBase64, inHex, inPercent, type Budget } from './encoded.ts';
-import { base64Interior, formsOf, percentAll, toBase64Url } from './encodings.ts';
-import { charset, isIn, Runs } from './runs.ts';
-import { literalCharsMin, type Entry } from './scanner.ts';
+import { cleanBlobs, insideFiles } from './blobs.ts';
+import { now, Turns, type Work } from './drive.ts';
+import { hunt, huntInSteps, sliceCharsMax, type Meaning } from './hunt.ts';
+import { inspectTree } from './inspect-tree.ts';
+import { Inspection, shortCharsMax } from './inspection.ts';
+import { inwardWork, patternCharsMax, type Inward } from './inward.ts';
+import { meanings } from './meanings.ts';
+import { outwardWork, returnsOf, toolOf, type Cleaned, type FitsSchema, type Outward } from './outward.ts';
+import { RuleBook } from './rules.ts';
+import { acrossSeams } from './seams.ts';
 import { Search } from './search.ts';
-import type { Span } from './shapes.ts';
 import { splice, type Hit } from './splice.ts';
-import { isWindowed } from './windows.ts';
+import { textOf, treeOf } from './tree.ts';
 
 /** Shorter values stand in too many texts by chance: to take them out would destroy what people came for. */
 export const secretCharsMin = 6;
@@ -18,11 +25,6 @@ export const secretCharsMax = 64 * 1024;
 export type Learned =
   { readonly kind: 'learned' } | { readonly kind: 'too-short' } | { readonly kind: 'too-long' };
 
-type Meaning = {
-  readonly name: string;
-  readonly find: (runs: Runs, at: number, literal: string, budget: Budget) => Span | undefined;
-};
-
 /**
  * Takes secrets out of text: the values that were given to children, exactly, in every encoding they are likely to come back
  * in, and whatever looks like a credential. It learns values while it lives and keeps them in memory only.
@@ -30,8 +32,16 @@ type Meaning = {
 export class Redactor {
   /** Value → how many owners know it; two servers may share one secret. */
   readonly #secrets = new Map<string, number>();
+  readonly #rules: RuleBook;
+  readonly #fits: FitsSchema;
+  readonly #turns = new Turns();
   #forJson: Search<Meaning> | undefined;
   #forText: Search<Meaning> | undefined;
+
+  constructor({ key = randomBytes(32), pattern = exactName, fits = () => undefined }: RedactorParts = {}) {
+    this.#rules = new RuleBook({ key, pattern });
+    this.#fits = fits;
+  }
 
   /** From now on this value is taken out. `too-short` and `too-long` values are not, and the caller should say so. */
   learn(secret: string): Learned {
@@ -55,15 +65,83 @@ export class Redactor {
 
   /** A message without its secrets; still the same JSON otherwise, and the same string where there was nothing. */
   clean(text: JsonText): RedactedJson {
-    this.#forJson ??= new Search(entries([...this.#secrets.keys()], false));
-    // Safe: markers hold nothing that JSON would escape, and hits never cut an escape or leave a string.
-    return redact(text, this.#forJson, true) as RedactedJson;
+    return spliced(text, hunt(text, this.#jsonSearch()), true) as RedactedJson;
   }
 
   /** A line of a log, of stderr or of the journal without its secrets. A line that was JSON still is. */
   cleanText(text: string): Redacted {
-    this.#forText ??= new Search(entries([...this.#secrets.keys()], true));
-    return redact(text, this.#forText, false) as Redacted;
+    return spliced(text, hunt(text, this.#textSearch()), false) as Redacted;
+  }
+
+  /** What a caller sends, as the owner's rules let it pass. Secrets stay unless a rule is about them: they are the caller's. */
+  inward(orders: Orders, call: Call): Inward {
+    const rules = this.#rules.rulesFor(orders.servers.get(call.server), 'in', aboutTool(call));
+    return rules.length === 0
+      ? { kind: 'clean', call, found: [] }
+      : now(inwardWork(call, rules, this.#textSearch(), patternCharsMax));
+  }
+
+  /** The same where a large message can be waited for; then patterns may read all of it. */
+  inwardSoon(orders: Orders, call: Call): Inward | Promise<Inward> {
+    const rules = this.#rules.rulesFor(orders.servers.get(call.server), 'in', aboutTool(call));
+    if (rules.length === 0) return { kind: 'clean', call, found: [] };
+    const work = inwardWork(call, rules, this.#textSearch());
+    const { message } = call;
+    const text = message.kind === 'reply' ? message.answer.text : (message.params ?? '');
+    return text.length <= shortCharsMax ? now(work) : this.#turns.take(work);
+  }
+
+  /** What a caller is given. At once for a small answer; a large one is worked on in turns with everything else. */
+  outward(orders: Orders, call: Call, answer: Answer): Outward | Promise<Outward> {
+    const server = orders.servers.get(call.server);
+    const tool = toolOf(call);
+    const work = outwardWork({
+      call,
+      answer,
+      tool,
+      rules: this.#rules.rulesFor(server, 'out', aboutTool(call)),
+      returns: returnsOf(server, tool),
+      fits: this.#fits,
+      clean: (text) => this.#cleanWork(text),
+    });
+    return answer.text.length <= sliceCharsMax ? now(work) : this.#turns.take(work);
+  }
+
+  /** What a server says besides its answers; undefined: a rule lets nobody have it. */
+  aside(orders: Orders, server: string, text: JsonText): RedactedJson | undefined {
+    const rules = this.#rules.rulesFor(orders.servers.get(server), 'out', 'any');
+    const cleaned = now(this.#cleanWork(text));
+    if (rules.length === 0) return cleaned.text as RedactedJson;
+    const inspection = new Inspection(rules, undefined, patternCharsMax);
+    inspection.secretsFound(cleaned.found);
+    const root = now(treeOf(cleaned.text));
+    now(inspectTree(root, inspection, root));
+    return inspection.blockedBy === undefined ? (textOf(root) as RedactedJson) : undefined;
+  }
+
+  /** A message without its secrets, those in files and across the seams of text blocks too, and what there was. */
+  *#cleanWork(original: JsonText): Work<Cleaned> {
+    const search = this.#jsonSearch();
+    const found = new Map<string, number>();
+    const textSearch = this.#textSearch();
+    const text = yield* cleanBlobs(original, function* (file) {
+      const hits = yield* huntInSteps(file, textSearch);
+      tally(hits, found);
+      return spliced(file, hits, false);
+    });
+    const within = yield* huntInSteps(text, search);
+    const seams = yield* acrossSeams(text, within, (joined) => huntInSteps(joined, search));
+    const hits = seams.length === 0 ? within : [...within, ...seams];
+    tally(hits, found);
+    return { text: spliced(text, insideFiles(text, hits), true) as JsonText, found };
+  }
+
+  #jsonSearch(): Search<Meaning> {
+    return (this.#forJson ??= new Search(meanings([...this.#secrets.keys()], false)));
+  }
+
+  #textSearch(): Search<Meaning> {
+    return (this.#forText ??= new Search(meanings([...this.#secrets.keys()], true)));
   }
 
   #forgetScanners(): void {
@@ -72,77 +150,32 @@ export class Redactor {
   }
 }
 
-function redact(text: string, search: Search<Meaning>, isJson: boolean): string {
-  let runs: Runs | undefined;
-  let budget: Budget | undefined;
-  let hits: Hit[] | undefined;
-  let latest: Map<string, Hit> | undefined;
-  search.run(text, ({ name, find }, at, literal) => {
-    // What lies inside a find of its own kind is found; to look again at each begin in a long key would cost its length.
-    const last = latest?.get(name);
-    if (last !== undefined && at >= last.from && at + literal.length <= last.to) return;
-    runs ??= new Runs(text);
-    budget ??= { left: 1024 + (text.length >>> 8) };
-    const span = find(runs, at, literal, budget);
-    if (span === undefined) return;
-    const hit = { ...span, name };
-    (latest ??= new Map()).set(name, hit);
-    (hits ??= []).push(hit);
-  });
-  return hits === undefined ? text : splice(text, hits, isJson);
+/** What a redactor needs of the world for the owner's rules. */
+export type RedactorParts = {
+  /** For `hash`: 32 random bytes that stay the same over restarts, so that digests do. */
+  readonly key?: Buffer;
+  /** Compiles a name pattern of the policy. */
+  readonly pattern?: (text: string) => Pattern;
+  readonly fits?: FitsSchema;
+};
+
+/** Without the policy's patterns a name stands for itself only, and `*` for every tool: it can only find more. */
+function exactName(text: string): Pattern {
+  return { text, test: (value) => text.includes('*') || value === text };
 }
 
-function entries(secrets: readonly string[], raw: boolean): readonly Entry<Meaning>[] {
-  return [...fromDetectors, ...secrets.flatMap((secret) => fromSecret(secret, raw))];
+/** A task whose tool nobody knows any more may be any tool's. */
+function aboutTool(call: Call): { readonly name: string } | 'any' | undefined {
+  const tool = toolOf(call);
+  if (tool !== undefined) return { name: tool };
+  return call.target.kind === 'task' || call.message.kind === 'reply' ? 'any' : undefined;
 }
 
-function fromSecret(secret: string, raw: boolean): Entry<Meaning>[] {
-  return formsOf(secret, raw).map(({ text: literal, edge }) => ({
-    literal,
-    meaning: { name: 'secret', find: edge ? withEdges : exactly },
-    windowed: isWindowed(literal),
-  }));
+// Safe for JSON: markers hold nothing that it would escape, and hits never cut an escape or leave a string.
+function spliced(text: string, hits: readonly Hit[], isJson: boolean): string {
+  return hits.length === 0 ? text : splice(text, hits, isJson);
 }
 
-function exactly(_runs: Runs, at: number, literal: string): Span {
-  return { from: at, to: at + literal.length };
+function tally(hits: readonly Hit[], found: Map<string, number>): void {
+  for (const { name } of hits) found.set(name, (found.get(name) ?? 0) + 1);
 }
-
-/** In base64 the character on either side holds some bits of the secret too. */
-function withEdges({ text }: Runs, at: number, literal: string): Span {
-  const end = at + literal.length;
-  return {
-    from: isIn(text, at - 1, charset.base64) ? at - 1 : at,
-    to: isIn(text, end, charset.base64) ? end + 1 : end,
-  };
-}
-
-/** Their secrets hold blanks or any characters at all, so they are no long runs. */
-const anywhere = new Set(['private-key', 'url-password']);
-
-const fromDetectors: readonly Entry<Meaning>[] = detectors.flatMap(({ name, literals, shape, encoded }) =>
-  literals.flatMap((literal) => {
-    const plain: Entry<Meaning> = { literal, meaning: { name, find: shape }, windowed: !anywhere.has(name) };
-    if (!encoded) return [plain];
-    const bytes = Buffer.from(literal);
-    const hex = bytes.toString('hex');
-    const percent = percentAll(bytes);
-    const found = new Map<string, Meaning>();
-    for (const before of [0, 1, 2] as const) {
-      const look = inBase64(literal, before, shape);
-      const interior = base64Interior(bytes, before);
-      for (const it of [interior, toBase64Url(interior)])
-        found.set(it, { name, find: (runs, at, _literal, budget) => look(runs, at, budget) });
-    }
-    for (const it of [hex, hex.toUpperCase()]) {
-      const look = inHex(literal, shape);
-      found.set(it, { name, find: (runs, at, _literal, budget) => look(runs, at, budget) });
-    }
-    for (const it of [percent, percent.toUpperCase()]) {
-      const look = inPercent(literal, shape);
-      found.set(it, { name, find: (runs, at, _literal, budget) => look(runs, at, budget) });
-    }
-    const others = [...found].filter(([it]) => it.length >= literalCharsMin);
-    return [plain, ...others.map(([it, meaning]) => ({ literal: it, meaning, windowed: true }))];
-  }),
-);

@@ -14,11 +14,14 @@ export const charset = {
   /** What a credential in an Authorization header may hold (RFC 9110 token68). */
   token68: 64,
   upper: 128,
+  digit: 256,
+  /** What the rest of a URL may hold. */
+  url: 512,
 } as const;
 
 export type Charset = (typeof charset)[keyof typeof charset];
 
-const table = new Uint8Array(128);
+const table = new Uint16Array(128);
 for (let code = 0; code < 128; code++) {
   const character = String.fromCharCode(code);
   const upper = /[A-Z0-9]/.test(character);
@@ -31,7 +34,9 @@ for (let code = 0; code < 128; code++) {
     (alnum || '+/_-'.includes(character) ? charset.base64 : 0) |
     (/[0-9A-Fa-f]/.test(character) ? charset.hex : 0) |
     (alnum || '-._~+/='.includes(character) ? charset.token68 : 0) |
-    (upper ? charset.upper : 0);
+    (upper ? charset.upper : 0) |
+    (/[0-9]/.test(character) ? charset.digit : 0) |
+    (alnum || '-._~+/=@%:?&'.includes(character) ? charset.url : 0);
   table[code] = bits;
 }
 
@@ -49,6 +54,8 @@ export class Runs {
   readonly text: string;
   readonly #from = new Map<Charset, number>();
   readonly #to = new Map<Charset, number>();
+  /** Characters looked at so far: the measure of the work, for tests. */
+  steps = 0;
 
   constructor(text: string) {
     this.text = text;
@@ -61,6 +68,7 @@ export class Runs {
     if (from !== undefined && to !== undefined && at >= from && at < to) return to;
     let end = at;
     while (isIn(this.text, end, set)) end++;
+    this.steps += end - at + 1;
     this.#from.set(set, at);
     this.#to.set(set, end);
     return end;

@@ -14,8 +14,11 @@ export class Search<Meaning> {
   readonly #windowed: Scanner<Meaning>;
   readonly #anywhere: readonly Entry<Meaning>[];
   readonly #anywhereScanner: Scanner<Meaning>;
+  /** The longest literal that is looked for. */
+  readonly charsMax: number;
 
   constructor(entries: readonly Entry<Meaning>[]) {
+    this.charsMax = entries.reduce((most, { literal }) => Math.max(most, literal.length), 0);
     this.#all = new Scanner(entries);
     this.#windowed = new Scanner(entries.filter(({ windowed }) => windowed));
     this.#anywhere = entries.filter(({ windowed }) => !windowed);

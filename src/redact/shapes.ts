@@ -1,5 +1,5 @@
 import { beginsWord } from './escapes.ts';
-import { charset, isIn, type Charset, type Runs } from './runs.ts';
+import { charset, isIn, Runs, type Charset } from './runs.ts';
 
 /** A stretch of text, `to` not included. */
 export type Span = { readonly from: number; readonly to: number };
@@ -68,6 +68,16 @@ export const bearer: Shape = (runs, at, literal) => {
   return to - from >= 16 && looksRandom(runs.text, from, to) ? { from, to } : undefined;
 };
 
+/** A JWT once more in base64: `ZXlK` is `eyJ` (a Kubernetes secret, a cookie). */
+export const jwtInBase64: Shape = (runs, at) => {
+  // Only the first of a run: in `+ZXlK+ZXlK…` each begins a word, and each would be decoded as far as the run goes.
+  if (isIn(runs.text, at - 1, charset.base64)) return undefined;
+  const to = runs.end(at, charset.base64);
+  if (to - at < 48) return undefined;
+  const decoded = Buffer.from(runs.text.slice(at, Math.min(to, at + 4096)), 'base64').toString('latin1');
+  return jwt(new Runs(decoded), 0, 'eyJ') === undefined ? undefined : { from: at, to };
+};
+
 const schemes = /^(?:basic|bearer|token|digest|negotiate|api-?key)$/i;
 
 /** The value of an Authorization header, in a header line, an assignment, or JSON at any depth of nesting. */
@@ -88,13 +98,13 @@ export const authorization: Shape = (runs, at, literal) => {
  * Steps over `: `, `=`, `":"` and the like. Of bare quotes it takes two, from the end of a JSON string to the begin of the
  * next, or one at the very end; otherwise what follows might be a number or `null`, and to replace that would break the JSON.
  */
-function afterSeparator(text: string, from: number): number | undefined {
+export function afterSeparator(text: string, from: number): number | undefined {
   let quotes = 0;
   let assigns = false;
   let at = from;
   for (; at < from + 24; at++) {
     const character = text[at];
-    if (character === undefined || !' \t:=\'"\\'.includes(character)) break;
+    if (character === undefined || !' \t:=>\'"\\'.includes(character)) break;
     if (character === ':' || character === '=') assigns = true;
     if (character === '"' && text[at - 1] !== '\\') quotes++;
   }
@@ -124,7 +134,7 @@ export const urlPassword: Shape = (runs, at, literal) => {
 
 /** Where a marker of ours ends that begins here, so that its colon is not taken for one before a password. */
 function markerEnd(text: string, at: number): number {
-  const length = /^\[redacted:[a-z0-9 -]{1,32}\]/.exec(text.slice(at, at + 48))?.[0].length;
+  const length = /^\[(?:redacted|hash):[a-z0-9: -]{1,52}\]/.exec(text.slice(at, at + 64))?.[0].length;
   return length === undefined ? at : at + length - 1;
 }
 
@@ -164,6 +174,6 @@ function looksRandom(text: string, from: number, to: number): boolean {
 }
 
 /** Looks at the first 64 characters only: a token that has none there has no need of one. */
-function has(text: string, from: number, to: number, what: RegExp): boolean {
+export function has(text: string, from: number, to: number, what: RegExp): boolean {
   return what.test(text.slice(from, Math.min(to, from + 64)));
 }

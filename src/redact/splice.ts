@@ -1,7 +1,20 @@
 import { escapeEnd } from './escapes.ts';
 import type { Span } from './shapes.ts';
 
-export type Hit = Span & { readonly name: string };
+export type Hit = Span & {
+  readonly name: string;
+  /** What stands in its place; undefined: `[redacted:NAME]`. */
+  readonly mark?: Mark | undefined;
+};
+
+/** What stands in the place of a find. */
+export type Mark = {
+  /** Where two overlap, the one that shows less is taken: the higher. */
+  readonly hides: number;
+  /** Plain ASCII, and nothing that JSON would escape. */
+  readonly text: (found: string) => string;
+};
+const hidesAll = 9;
 
 /** Markers may make a text this much longer than it was; after that they shrink to a star. */
 const growthCharsMax = 64 * 1024;
@@ -41,14 +54,19 @@ function merged(text: string, hits: readonly Placed[], isJson: boolean): Placed[
   for (const hit of sound) {
     const last = found.at(-1);
     if (last === undefined || hit.from >= last.to) found.push(hit);
-    else if (hit.to > last.to) found[found.length - 1] = { ...last, to: hit.to };
+    else
+      found[found.length - 1] = { ...strictest(last, hit), from: last.from, to: Math.max(last.to, hit.to) };
   }
   return found;
 }
 
+function strictest(a: Placed, b: Placed): Placed {
+  return (b.mark?.hides ?? hidesAll) > (a.mark?.hides ?? hidesAll) ? b : a;
+}
+
 function markerFor(text: string, hit: Placed, keys: Map<string, number>, growth: number): string {
   const length = hit.to - hit.from;
-  const plain = `[redacted:${hit.name}]`;
+  const plain = hit.mark?.text(text.slice(hit.from, hit.to)) ?? `[redacted:${hit.name}]`;
   if (hit.bare === true) return `"${plain}"`;
   // A text full of tiny passwords must not come out many times as long as it went in.
   if (growth > growthCharsMax && plain.length > length) return '*';
@@ -56,7 +74,8 @@ function markerFor(text: string, hit: Placed, keys: Map<string, number>, growth:
   // Two secrets as member names would become two members of one name, and readers differ on which one counts.
   const count = (keys.get(hit.name) ?? 0) + 1;
   keys.set(hit.name, count);
-  return count === 1 ? plain : `[redacted:${hit.name} ${count}]`;
+  if (count === 1) return plain;
+  return plain.endsWith(']') ? `${plain.slice(0, -1)} ${count}]` : `${plain} ${count}`;
 }
 
 /** Whether the string that a hit stands in is a member name. Looks a little ahead only; long names are rare. */

@@ -27,6 +27,26 @@ test('a table has a line for each record', () => {
   assert.match(text, /1 lines of the journal are not records of mcpd/);
 });
 
+test('what was observed, found and tried again is shown where there is any', () => {
+  const call = {
+    kind: 'call',
+    id: 'a',
+    decision: { kind: 'allow', rule: 'r', would: { kind: 'deny', rule: 'no writes', limit: '10/min' } },
+    outcome: 'refused',
+    error: 'denied',
+    refusedBy: { rule: 'built-in: arguments' },
+    attempt: 2,
+    found: { in: { email: 2 }, out: { iban: 1, phone: 3 } },
+  };
+  const text = printFindings({ records: [call, { kind: 'call', id: 'b' }], unreadable: 0 });
+  assert.match(text, /^TIME +ID .* MS +WOULD +FOUND\n/);
+  assert.match(
+    text,
+    /refused denied "built-in: arguments" at try 2 +deny "no writes", limit 10\/min +in: email 2; out: iban 1, phone 3\n/,
+  );
+  assert.doesNotMatch(printFindings({ records: [{ kind: 'call', id: 'b' }], unreadable: 0 }), /WOULD|FOUND/);
+});
+
 test('no record can make the terminal do anything', () => {
   const nasty = 'x\u001b[2J\r\n\u202e\u200b\u0085';
   const text = printFindings({
@@ -37,7 +57,9 @@ test('no record can make the terminal do anything', () => {
         caller: nasty,
         server: nasty,
         target: { kind: 'tool', name: nasty },
-        decision: { rule: nasty },
+        decision: { rule: nasty, would: { kind: nasty, rule: nasty, limit: nasty } },
+        refusedBy: { rule: nasty },
+        found: { in: { [nasty]: 1 } },
         error: nasty,
       },
       { kind: 'command', by: nasty, command: nasty, args: [nasty, 7], result: nasty },

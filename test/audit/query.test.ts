@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { errorWords, isEnding, outcomeWords } from '../../src/audit/outcomes.ts';
 import { parseSince, query, type Filter } from '../../src/audit/query.ts';
 
 const time = (minute: number) => `2026-01-02T03:${String(minute).padStart(2, '0')}:00.000Z`;
@@ -97,6 +98,61 @@ for (const [filter, expected] of cases) {
   });
 }
 
+test('a call that was made again is one call, with its first try and the number of the last', async () => {
+  const lines = [
+    intent(1, 'a'),
+    intent(2, 'b'),
+    intent(3, 'a', { attempt: 2 }),
+    intent(4, 'b', { attempt: 2 }),
+    outcome(5, 'a'),
+  ];
+  const { records } = await query(lines, { limit: 10 });
+  assert.deepEqual(
+    records.map((it) => [it['id'], it['seq'], it['attempt'], it['outcome']]),
+    [
+      ['a', 1, 2, 'answered'],
+      ['b', 2, 2, 'unknown'],
+    ],
+  );
+});
+
+test('what was found on both ways is in the one record of the call', async () => {
+  const lines = [
+    intent(1, 'a', { found: { in: { email: 1 } } }),
+    outcome(2, 'a', { found: { out: { iban: 2 } } }),
+    intent(3, 'b', { found: { in: { email: 3 } } }),
+    outcome(4, 'b'),
+    refusal(5, 'c', { found: { in: { email: 4 } } }),
+  ];
+  const { records } = await query(lines, { limit: 10 });
+  assert.deepEqual(
+    records.map((it) => it['found']),
+    [{ in: { email: 1 }, out: { iban: 2 } }, { in: { email: 3 } }, { in: { email: 4 } }],
+  );
+});
+
+test('would finds what enforcing everything would have changed, and not what it would only have named otherwise', async () => {
+  const decided = (would: unknown) => ({ decision: { kind: 'allow', rule: 'built-in: observe', would } });
+  const lines = [
+    intent(1, 'denied', decided({ kind: 'deny', rule: 'no' })),
+    intent(2, 'same', decided({ kind: 'allow', rule: 'reads' })),
+    intent(3, 'limited', decided({ limit: '10/min' })),
+    intent(4, 'none', decided(undefined)),
+    intent(5, 'garbled', decided('deny')),
+    ...['denied', 'same', 'limited', 'none', 'garbled'].map((id, at) => outcome(10 + at, id)),
+    JSON.stringify({ seq: 30, kind: 'upcall', ...decided({ kind: 'deny', rule: 'no' }) }),
+  ];
+  assert.deepEqual(await ids({ would: true }, lines), ['denied', 'limited', 'upcall']);
+  assert.equal((await ids({ would: false }, lines)).length, 6);
+});
+
+test('every word that an ending can have is known, and no other', () => {
+  for (const word of [...outcomeWords, ...errorWords, 'UPSTREAM_TIMEOUT', '-32602', '17'])
+    assert.equal(isEnding(word), true, word);
+  for (const word of ['', 'foo', 'Answered', 'constructor', '__proto__', '-', '1.5', 'tool_error'])
+    assert.equal(isEnding(word), false, word);
+});
+
 test('lines that are not records are counted, not obeyed and not fatal', async () => {
   const { records, unreadable } = await query(['{"seq":', '17', 'null', ...journal], { limit: 100 });
   assert.deepEqual([records.length, unreadable], [6, 3]);
@@ -114,6 +170,6 @@ test('since is a span or a date, and anything else is told what to write', () =>
   assert.equal(parseSince('30min', now), now - 1_800_000);
   assert.equal(parseSince('2026-01-02T03:04:05Z', now), Date.parse('2026-01-02T03:04:05Z'));
   for (const text of ['', 'yesterday', '2', '-2h', '2026-99-99', '2 h']) {
-    assert.throws(() => parseSince(text, now), { code: 'CONFIG_INVALID', hint: /2h/ }, text);
+    assert.throws(() => parseSince(text, now), { code: 'USAGE', hint: /2h/ }, text);
   }
 });

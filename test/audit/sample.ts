@@ -145,5 +145,5 @@ export function sampleCall(
 }
 
 export function samplePermit(more: Partial<Permit & { kind: 'allow' }> = {}): Permit {
-  return { kind: 'allow', rule: 'reads', record: ['path'], rate: undefined, ...more };
+  return { kind: 'allow', rule: 'reads', record: ['path'], rates: [], would: undefined, ...more };
 }

@@ -33,9 +33,10 @@ function grounds(more: Partial<Grounds> = {}): Grounds {
   return {
     call,
     permit: samplePermit(),
-    receipt: { kind: 'paid' },
+    receipt: { kind: 'paid', done: () => undefined, would: undefined },
     approval: { kind: 'approved', by: 'policy' },
     ordersVersion: 'v7',
+    attempt: 1,
     stands: () => true,
     ...more,
   };
@@ -134,10 +135,16 @@ const endings: readonly (readonly [string, Outcome, object])[] = [
     'a denial',
     {
       kind: 'refused',
-      why: { kind: 'deny', rule: 'r', reason: '', hidden: true },
+      why: { kind: 'deny', rule: 'r', reason: 'no such argument', hidden: true },
       target: { kind: 'tool', name: 'read' },
     },
-    { outcome: 'refused', error: 'denied', errorSide: 'policy' },
+    {
+      outcome: 'refused',
+      error: 'denied',
+      errorSide: 'policy',
+      // The decision in this record let the call pass; this is what did not.
+      refusedBy: { rule: 'r', reason: 'no such argument' },
+    },
   ],
   [
     'a limit',
@@ -147,6 +154,20 @@ const endings: readonly (readonly [string, Outcome, object])[] = [
       target: { kind: 'tool', name: 'read' },
     },
     { outcome: 'refused', error: 'rate-limited', limit: '10/min per caller', retryInMs: 5 },
+  ],
+  [
+    'a limit that no waiting helps against',
+    {
+      kind: 'refused',
+      why: { kind: 'exhausted', limit: 'sum(args.amount) <= 5/day', retryInMs: Infinity },
+      target: { kind: 'tool', name: 'read' },
+    },
+    { outcome: 'refused', error: 'rate-limited', retryInMs: undefined },
+  ],
+  [
+    'a question that the caller was given',
+    { kind: 'awaiting', answer: { kind: 'result', text: '{"ticket":"t-1"}' as RedactedJson } },
+    { outcome: 'awaiting', error: undefined, result: undefined },
   ],
   [
     'a no',
@@ -271,6 +292,122 @@ test('grounds of another call, a second commit and a commit after the end give n
   await assert.rejects(other.trail.commit(other.grounds), { code: 'BUG' });
 });
 
+test('each try of a call has an intent of its own, in turn, and there is one outcome', async (t) => {
+  const dir = tempDir(t);
+  const it = bench(t, dir);
+  const { trail, grounds: own } = begin(it);
+  await assert.rejects(trail.commit({ ...own, attempt: 2 }), { code: 'BUG' });
+  await trail.commit(own);
+  await trail.commit({ ...own, attempt: 2 });
+  await assert.rejects(trail.commit({ ...own, attempt: 4 }), { code: 'BUG' });
+  trail.close(answered('{"content":[]}'));
+  await it.audit.flush();
+  assert.deepEqual(
+    linesIn(dir)
+      .slice(1)
+      .map((line) => [line['kind'], line['attempt'], line['committed']]),
+    [
+      ['decision', undefined, undefined],
+      ['decision', 2, undefined],
+      ['outcome', undefined, true],
+    ],
+  );
+});
+
+test('a try that cannot be written is not made, and the outcome belongs to the tries before it', async (t) => {
+  const dir = tempDir(t);
+  const small = disk((fd, bytes, offset, length) => writeSync(fd, bytes, offset, length));
+  const it = bench(t, dir, { writeSome: small.writeSome });
+  const { trail, grounds: own } = begin(it);
+  await trail.commit(own);
+  small.freeBytes = 5;
+  await assert.rejects(trail.commit({ ...own, attempt: 2 }), { code: 'AUDIT_UNAVAILABLE' });
+  await assert.rejects(trail.commit({ ...own, attempt: 2 }), { code: 'BUG' });
+  small.freeBytes = Infinity;
+  it.clock.now += 1000;
+  trail.close({ kind: 'failed', fault: new Fault('AUDIT_UNAVAILABLE') });
+  await it.audit.flush();
+  const last = linesIn(dir).at(-1);
+  assert.deepEqual([last?.['kind'], last?.['committed'], last?.['caller']], ['outcome', true, undefined]);
+});
+
+test('what was only observed stands beside the verdict', async (t) => {
+  const dir = tempDir(t);
+  const it = bench(t, dir);
+  const why = samplePermit({ would: { kind: 'deny', rule: 'no writes' } });
+  const { trail, grounds: own } = begin(it, sampleArrival(), why);
+  await trail.commit({
+    ...own,
+    receipt: { kind: 'paid', done: () => undefined, would: '10/min per caller' },
+    approval: { kind: 'approved', by: 'operator:ana, webhook:chat/bob' },
+  });
+  assert.deepEqual(linesIn(dir)[1]?.['decision'], {
+    kind: 'allow',
+    rule: 'reads',
+    orders: 'v7',
+    approvedBy: 'operator:ana, webhook:chat/bob',
+    would: { kind: 'deny', rule: 'no writes', limit: '10/min per caller' },
+  });
+});
+
+test('what was found is on record by name and count, on the way in with the intent, on the way out with the outcome', async (t) => {
+  const dir = tempDir(t);
+  const it = bench(t, dir);
+  const { trail, grounds: own } = begin(it);
+  trail.found('in', [{ name: 'email', count: 2 }]);
+  trail.found('out', []);
+  await trail.commit(own);
+  trail.found('out', [{ name: 'iban', count: 1 }]);
+  trail.found('out', [
+    { name: 'iban', count: 2 },
+    { name: '__proto__', count: 1 },
+  ]);
+  trail.close(answered('{"content":[]}'));
+  await it.audit.flush();
+  const [, intent, outcome] = linesIn(dir);
+  assert.deepEqual(intent?.['found'], { in: { email: 2 } });
+  assert.equal(JSON.stringify(outcome?.['found']), '{"out":{"iban":3,"__proto__":1}}');
+});
+
+test('a payload is the call as it was judged, and none where something was found in a call that did not go out', async (t) => {
+  const dir = tempDir(t);
+  const it = bench(t, dir, { policyOf: () => ({ recordPayloads: true }) });
+  const arrival = sampleArrival();
+  const params = '{"name":"read","arguments":{"path":"[mail]"}}' as JsonText;
+  const call = sampleCall(
+    sampleArrival({ message: { kind: 'request', id: 1, method: 'tools/call', params } }),
+  );
+  const judge = (findings: readonly { name: string; count: number }[]) => {
+    const trail = it.audit.open(arrival);
+    const permit = samplePermit();
+    trail.named(call);
+    trail.found('in', findings);
+    trail.decided(permit, { version: 'v7' });
+    return { trail, own: grounds({ call, permit }) };
+  };
+  const goes = judge([{ name: 'email', count: 1 }]);
+  await goes.trail.commit(goes.own);
+  judge([]).trail.close({ kind: 'accepted' });
+  judge([{ name: 'email', count: 1 }]).trail.close({ kind: 'accepted' });
+  await it.audit.flush();
+  const [, went, plain, held] = linesIn(dir);
+  assert.deepEqual(went?.['params'], { name: 'read', arguments: { path: '[mail]' } });
+  assert.deepEqual(plain?.['params'], { name: 'read', arguments: { path: '[mail]' } });
+  assert.deepEqual(
+    [held?.['params'], held?.['paramsOmitted'], held?.['resources'], held?.['found']],
+    [undefined, 'findings', undefined, { in: { email: 1 } }],
+  );
+});
+
+test('a question and the ticket in it are never kept as a payload', async (t) => {
+  const outcome: Outcome = {
+    kind: 'awaiting',
+    answer: { kind: 'result', text: '{"ticket":"t-1"}' as RedactedJson },
+  };
+  const record = await recordOf(t, sampleArrival(), outcome, { policyOf: () => ({ recordPayloads: true }) });
+  assert.doesNotMatch(JSON.stringify(record), /t-1/);
+});
+
 test('without room on the disk there is no pass, no new trail, and the failure is on record later', async (t) => {
   const dir = tempDir(t);
   const small = disk((fd, bytes, offset, length) => writeSync(fd, bytes, offset, length));
@@ -366,7 +503,7 @@ test('upcalls and commands have records of their own', async (t) => {
       'sampling/createMessage',
       false,
       7,
-      { kind: 'deny', rule: 'none', orders: 'v7' },
+      { kind: 'deny', rule: 'none', reason: 'r', orders: 'v7' },
     ],
   );
   assert.deepEqual(

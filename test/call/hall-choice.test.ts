@@ -4,6 +4,7 @@ import { hallOf, isHall, whoIsIn } from '../../src/call/hall-choice.ts';
 import { Fault } from '../../src/domain/faults.ts';
 import { noSwitches, rule } from '../policy/support.ts';
 import { allowAll, off, ordersOf } from './hall-support.ts';
+import { quiet } from './quiet.ts';
 
 describe('what stands behind /mcp', () => {
   for (const [query, hall] of [
@@ -58,7 +59,7 @@ describe('who is in', () => {
     ['empty', []],
   ]);
   const orders = ordersOf(rules);
-  const who = (hall: string, its = orders) => whoIsIn(hall, ann, 'ping', its, profiles);
+  const who = (hall: string, its = orders) => whoIsIn(hall, ann, 'ping', its, profiles, quiet.facts);
 
   it('everything a caller may see, in order', () => {
     const { open, decision } = who('*');

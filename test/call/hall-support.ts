@@ -15,11 +15,11 @@ import type { Answer, JsonText, Message, RequestId } from '../../src/domain/mess
 import type { Orders, RuleText, Switches } from '../../src/domain/orders.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
 import { Pass } from '../../src/domain/pass.ts';
-import type { RedactedJson } from '../../src/domain/redacted.ts';
 import type { UpstreamState } from '../../src/domain/upstream.ts';
 import { compile } from '../../src/policy/compile.ts';
 import { wordOutcome } from '../../src/protocol/wire-errors.ts';
 import { noSwitches, rule, serverFile } from '../policy/support.ts';
+import { quiet } from './quiet.ts';
 
 export type Json = Record<string, unknown>;
 export const json = (value: unknown): JsonText => JSON.stringify(value) as JsonText;
@@ -80,7 +80,7 @@ export type Rules = Readonly<Record<string, readonly RuleText[]>>;
 
 export function ordersOf(rules: Rules, switches: Switches = noSwitches, version = 'v1'): Orders {
   const files = Object.entries(rules).map(([name, its]) => serverFile(name, its));
-  const compiled = compile(files, switches, undefined, version);
+  const compiled = compile(files, { limits: [], roles: [], webhooks: [] }, { switches, grants: [] }, version);
   if (!compiled.ok) throw new Error(JSON.stringify(compiled.complaints));
   return compiled.orders;
 }
@@ -210,6 +210,7 @@ export class TestHall {
           return {
             identified: () => undefined,
             named: () => undefined,
+            found: () => undefined,
             decided: (decision) => (decided = decision.kind),
             commit: async (grounds) => Pass.issue(grounds),
             close: (outcome) => {
@@ -234,12 +235,13 @@ export class TestHall {
       },
       orders: { current: () => this.orders },
       inFlight: this.inFlight,
-      limits: { charge: () => ({ kind: 'paid' }) },
-      gate: { ask: () => ({ kind: 'approved', by: 'policy' }) },
+      ...quiet,
       tasks,
       rounds: { resume: (call) => call, pause: (_call, answer) => answer },
       fleet: {
         mirrored: () => [],
+        inputSchema: () => undefined,
+        bindingOf: () => '@',
         forward: async (pass) => {
           const call = pass.spend();
           this.reached.push(call);
@@ -248,7 +250,6 @@ export class TestHall {
           return server(call);
         },
       },
-      redactor: { clean: (text) => text as RedactedJson },
     };
   }
 }

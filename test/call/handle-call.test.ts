@@ -3,62 +3,28 @@ import { describe, it } from 'node:test';
 import { handleCall } from '../../src/call/handle-call.ts';
 import type { DataPlane } from '../../src/call/data-plane.ts';
 import type { Arrival, Call } from '../../src/domain/call.ts';
-import type { Charge, Consent } from '../../src/domain/decision.ts';
+import type { Charge, Consent, Exhausted, ToolFacts } from '../../src/domain/decision.ts';
 import { Fault } from '../../src/domain/faults.ts';
 import { Halt } from '../../src/domain/halt.ts';
-import type { JsonText } from '../../src/domain/message.ts';
+import type { Json, JsonText } from '../../src/domain/message.ts';
 import type { Orders, RuleText } from '../../src/domain/orders.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
 import { Pass } from '../../src/domain/pass.ts';
 import type { RedactedJson } from '../../src/domain/redacted.ts';
 import { compile } from '../../src/policy/compile.ts';
-
-const rule = (name: string, verdict: RuleText['verdict'], tools: string[]): RuleText => ({
-  name,
-  verdict,
-  callers: undefined,
-  tools,
-  resources: [],
-  prompts: [],
-  upcalls: [],
-  methods: [],
-  record: [],
-  rate: undefined,
-  answerWithinMs: 1000,
-});
+import { noSwitches, rule, serverFile } from '../policy/support.ts';
 
 function ordersOf(rules: readonly RuleText[], version: string): Orders {
-  const spec = {
-    name: 'fx',
-    command: '/bin/true',
-    args: [],
-    cwd: '/',
-    env: {},
-    secrets: {},
-    sharing: 'session',
-    concurrency: 1,
-    waitingMax: 1,
-    answerWithinMs: 1,
-    startWithinMs: 1,
-    childrenMax: 1,
-    lineBytesMax: 1,
-    protocol: 'legacy',
-    idleMs: 1,
-    spare: 0,
-  } as const;
-  const limits = { perCaller: undefined, perTool: undefined };
-  const switches = { tools: new Map(), servers: new Map(), callers: new Map(), lockdown: undefined };
-  const compiled = compile(
-    [{ spec, rules, limits, recordPayloads: false, file: 'fx.toml' }],
-    switches,
-    undefined,
-    version,
-  );
+  const daemon = { limits: [], roles: [], webhooks: [] };
+  const compiled = compile([serverFile('fx', rules)], daemon, { switches: noSwitches, grants: [] }, version);
   assert.ok(compiled.ok);
   return compiled.orders;
 }
 
-const orders = ordersOf([rule('reading', 'allow', ['read']), rule('writing', 'confirm', ['write'])], 'v1');
+const orders = ordersOf(
+  [rule('reading', 'allow', { tools: ['read'] }), rule('writing', 'confirm', { tools: ['write'] })],
+  'v1',
+);
 
 function arrival(tool: string): Arrival {
   return {
@@ -82,13 +48,40 @@ function arrival(tool: string): Arrival {
   };
 }
 
-type Step = 'open' | 'identify' | 'session' | 'inFlight' | 'charge' | 'ask' | 'commit' | 'forward' | 'clean';
+type Step =
+  | 'open'
+  | 'identify'
+  | 'session'
+  | 'inward'
+  | 'inFlight'
+  | 'facts'
+  | 'charge'
+  | 'ask'
+  | 'admit'
+  | 'commit'
+  | 'forward'
+  | 'pins'
+  | 'outward';
+
+type FakeOptions = {
+  readonly breaks?: Step;
+  readonly charge?: Charge;
+  readonly consent?: Consent;
+  readonly current?: () => Orders;
+  readonly facts?: ToolFacts;
+  readonly schema?: Json;
+  readonly binding?: () => string;
+  readonly awaits?: boolean;
+  readonly charged?: boolean;
+  readonly resting?: Exhausted;
+  /** How often the server dies before it answers. */
+  readonly fails?: number;
+  readonly tries?: number;
+  readonly blocks?: 'in' | 'out';
+};
 
 /** A plane that writes down what it was told, in order, and breaks where it is told to. */
-function fakePlane(
-  told: string[],
-  options: { breaks?: Step; charge?: Charge; consent?: Consent; current?: () => Orders } = {},
-): DataPlane {
+function fakePlane(told: string[], options: FakeOptions = {}): DataPlane {
   const step = (name: Step, say: string = name): void => {
     if (options.breaks === name) throw new Fault('BUG', { detail: name });
     told.push(say);
@@ -100,6 +93,7 @@ function fakePlane(
         return {
           identified: () => told.push('identified'),
           named: () => told.push('named'),
+          found: () => undefined,
           decided: (decision) => told.push(`decided ${decision.kind}`),
           commit: async (grounds) => {
             step('commit');
@@ -133,10 +127,20 @@ function fakePlane(
       newest: () => undefined,
       cancel: () => undefined,
     },
+    facts: {
+      nowMs: () => 0,
+      tool: () => {
+        step('facts');
+        return options.facts;
+      },
+      realPath: (path) => path,
+    },
     limits: {
-      charge: () => {
-        step('charge');
-        return options.charge ?? { kind: 'paid' };
+      charge: (_orders, _call, _permit, charged) => {
+        step('charge', charged ? 'place only' : 'charge');
+        return (
+          options.charge ?? { kind: 'paid', done: () => told.push('place given back'), would: undefined }
+        );
       },
     },
     gate: {
@@ -144,39 +148,76 @@ function fakePlane(
         step('ask');
         return options.consent ?? { kind: 'approved', by: 'policy' };
       },
+      continues: () => options.charged ?? false,
+      awaits: () => options.awaits ?? false,
+      hear: () => told.push('heard'),
     },
+    breakers: {
+      admit: () => {
+        step('admit');
+        return options.resting;
+      },
+      went: (_orders, _call, how) => told.push(`went ${how}`),
+      retryInMs: (_orders, _call, attempt) => (attempt < (options.tries ?? 1) ? 7 : undefined),
+      wait: async (_call, ms) => void told.push(`wait ${ms}`),
+    },
+    pins: { saw: () => step('pins') },
     tasks: { toolOf: () => undefined, claim: (_call, answer) => answer },
     rounds: { resume: (call) => call, pause: (_call, answer) => answer },
     fleet: {
       mirrored: () => [],
+      inputSchema: () => options.schema,
+      bindingOf: () => options.binding?.() ?? 'definition@child',
       forward: async (pass) => {
         pass.spend();
         step('forward');
+        if (told.filter((it) => it === 'forward').length <= (options.fails ?? 0))
+          throw new Fault('UPSTREAM_DIED');
         return { kind: 'result', text: '{}' as JsonText };
       },
     },
     redactor: {
-      clean: (text) => {
-        step('clean');
-        return text as RedactedJson;
+      clean: (text) => text as RedactedJson,
+      inward: (_orders, call) => {
+        step('inward');
+        return options.blocks === 'in'
+          ? { kind: 'blocked', why: blocked, found: [] }
+          : { kind: 'clean', call, found: [] };
       },
+      outward: (_orders, _call, { kind, text }) => {
+        step('outward');
+        return options.blocks === 'out'
+          ? { kind: 'blocked', why: blocked, found: [] }
+          : { kind: 'clean', answer: { kind, text: text as RedactedJson }, found: [] };
+      },
+      aside: (_orders, _server, text) => text as RedactedJson,
     },
   };
 }
+
+const blocked = { kind: 'deny', rule: 'built-in: redaction', reason: 'no', hidden: false } as const;
 
 const wholeStory = [
   'open',
   'identify',
   'identified',
   'session',
-  'named',
   'in flight',
+  'inward',
+  'named',
+  'facts',
   'decided allow',
   'charge',
   'ask',
+  'admit',
   'commit',
+  // Asked again in the same breath as the call goes out.
+  'facts',
   'forward',
-  'clean',
+  'went well',
+  'pins',
+  'outward',
+  'place given back',
   'no longer in flight',
   'close answered',
 ];
@@ -192,19 +233,25 @@ describe('the life of a call', () => {
   for (const breaks of [
     'identify',
     'session',
+    'inward',
     'inFlight',
     'charge',
     'ask',
+    'admit',
     'commit',
     'forward',
-    'clean',
+    'pins',
+    'outward',
   ] as const) {
     it(`a broken ${breaks} step fails the call, is recorded, and lets no answer through`, async () => {
       const told: string[] = [];
       const outcome = await handleCall(arrival('read'), fakePlane(told, { breaks }));
       assert.equal(outcome.kind, 'failed');
       assert.equal(told.at(-1), 'close failed');
-      if (breaks !== 'clean') assert.ok(!told.includes('forward'), 'nothing was forwarded');
+      if (breaks !== 'pins' && breaks !== 'outward')
+        assert.ok(!told.includes('forward'), 'nothing was forwarded');
+      const charged = told.includes('charge');
+      assert.equal(told.includes('place given back'), charged, 'whoever was let in leaves again');
     });
   }
 
@@ -238,11 +285,8 @@ describe('the life of a call', () => {
       const told: string[] = [];
       const outcome = await handleCall(arrival(tool), fakePlane(told, options));
       assert.equal(outcome.kind, kind);
-      assert.deepEqual(told.slice(told.indexOf(lastStep)), [
-        lastStep,
-        'no longer in flight',
-        `close ${kind}`,
-      ]);
+      const rest = told.slice(told.indexOf(lastStep)).filter((it) => it !== 'place given back');
+      assert.deepEqual(rest, [lastStep, 'no longer in flight', `close ${kind}`]);
     });
   }
 
@@ -253,8 +297,9 @@ describe('the life of a call', () => {
     const asked = {
       ...plane,
       gate: {
+        ...plane.gate,
         ask: async () => {
-          current = ordersOf([rule('writing', 'confirm', ['write'])], 'v2');
+          current = ordersOf([rule('writing', 'confirm', { tools: ['write'] })], 'v2');
           return { kind: 'approved', by: 'op' } as const;
         },
       },
@@ -270,8 +315,9 @@ describe('the life of a call', () => {
     const slow = {
       ...plane,
       gate: {
+        ...plane.gate,
         ask: async () => {
-          current = ordersOf([rule('reading', 'allow', ['read'])], 'v2');
+          current = ordersOf([rule('reading', 'allow', { tools: ['read'] })], 'v2');
           return { kind: 'approved', by: 'policy' } as const;
         },
       },
@@ -287,6 +333,7 @@ describe('the life of a call', () => {
       ...plane,
       inFlight: { ...plane.inFlight, add: (call: Call) => void (named = call) },
       gate: {
+        ...plane.gate,
         ask: () => {
           named?.halt.call('switched off by the operator');
           return { kind: 'approved', by: 'op' } as const;
@@ -303,7 +350,7 @@ describe('the life of a call', () => {
     const greedy = {
       ...plane,
       fleet: {
-        mirrored: () => [],
+        ...plane.fleet,
         forward: async (pass: Pass) => {
           pass.spend();
           pass.spend();
@@ -313,5 +360,150 @@ describe('the life of a call', () => {
     };
     const outcome = await handleCall(arrival('read'), greedy);
     assert.ok(outcome.kind === 'failed' && outcome.fault.code === 'BUG');
+  });
+
+  it('is refused when the tool or its child was replaced while somebody was thinking', async () => {
+    for (const [then, now] of [
+      ['old@child', 'new@child'],
+      ['tool@one', 'tool@two'],
+      ['tool@one', 'tool@'],
+    ] as const) {
+      const told: string[] = [];
+      let asked = 0;
+      const outcome = await handleCall(
+        arrival('write'),
+        fakePlane(told, {
+          binding: () => (asked++ === 0 ? then : now),
+          consent: { kind: 'approved', by: 'op' },
+        }),
+      );
+      assert.ok(outcome.kind === 'failed' && outcome.fault.code === 'ORDERS_CHANGED', `${then} ${now}`);
+      assert.ok(!told.includes('forward'));
+    }
+  });
+
+  it('goes on when the child was only started meanwhile', async () => {
+    let asked = 0;
+    const plane = fakePlane([], {
+      binding: () => (asked++ === 0 ? 'tool@' : 'tool@one'),
+      consent: { kind: 'approved', by: 'op' },
+    });
+    assert.equal((await handleCall(arrival('write'), plane)).kind, 'answered');
+  });
+
+  it('is made again after the server died, when the policy says so, and every try is on record', async () => {
+    const told: string[] = [];
+    const outcome = await handleCall(arrival('read'), fakePlane(told, { fails: 2, tries: 3 }));
+    assert.equal(outcome.kind, 'answered');
+    const tries = told.filter((it) => /^(admit|commit|forward|went .*|wait .*)$/.test(it));
+    const failed = ['admit', 'commit', 'forward', 'went badly', 'wait 7'];
+    assert.deepEqual(tries, [...failed, ...failed, 'admit', 'commit', 'forward', 'went well']);
+  });
+
+  it('is not made again without leave', async () => {
+    const told: string[] = [];
+    const outcome = await handleCall(arrival('read'), fakePlane(told, { fails: 1 }));
+    assert.ok(outcome.kind === 'failed' && outcome.fault.code === 'UPSTREAM_DIED');
+    assert.equal(told.filter((it) => it === 'forward').length, 1);
+  });
+
+  it('waits for a tool that rests', async () => {
+    const told: string[] = [];
+    const resting = { kind: 'exhausted', limit: 'rests', retryInMs: 9 } as const;
+    const outcome = await handleCall(arrival('read'), fakePlane(told, { resting }));
+    assert.deepEqual(outcome, { kind: 'refused', why: resting, target: { kind: 'tool', name: 'read' } });
+    assert.ok(!told.includes('commit'));
+  });
+
+  it('is refused, and nobody is asked, when its arguments do not fit the schema of the tool', async () => {
+    const told: string[] = [];
+    const schema = { type: 'object', properties: { path: { type: 'string' } }, required: ['path'] };
+    const outcome = await handleCall(arrival('write'), fakePlane(told, { schema }));
+    assert.ok(outcome.kind === 'refused' && outcome.why.kind === 'deny' && !outcome.why.hidden);
+    assert.equal(outcome.why.rule, 'built-in: arguments');
+    assert.ok(!told.includes('charge') && !told.includes('ask') && !told.includes('forward'));
+  });
+
+  it('is charged once, however often it comes back to the question about it', async () => {
+    const told: string[] = [];
+    const consent = { kind: 'approved', by: 'ticket:ann' } as const;
+    await handleCall(arrival('write'), fakePlane(told, { charged: true, consent }));
+    assert.ok(told.includes('place only') && !told.includes('charge') && told.includes('forward'));
+  });
+
+  it('is refused when what it holds may not go out, unless it does not exist anyway', async () => {
+    const told: string[] = [];
+    const outcome = await handleCall(arrival('read'), fakePlane(told, { blocks: 'in' }));
+    assert.ok(outcome.kind === 'refused');
+    assert.deepEqual(outcome.why, blocked);
+    assert.ok(!told.includes('charge') && !told.includes('forward'));
+    const hidden = await handleCall(arrival('delete'), fakePlane([], { blocks: 'in' }));
+    assert.ok(hidden.kind === 'refused' && hidden.why.kind === 'deny' && hidden.why.hidden);
+  });
+
+  it('gives no answer that may not go out', async () => {
+    const outcome = await handleCall(arrival('read'), fakePlane([], { blocks: 'out' }));
+    assert.ok(outcome.kind === 'refused');
+    assert.deepEqual(outcome.why, blocked);
+  });
+
+  it('hands a question back without going out, when the caller has to come again', async () => {
+    const told: string[] = [];
+    const answer = { kind: 'result', text: '{"question":1}' as JsonText } as const;
+    const outcome = await handleCall(
+      arrival('write'),
+      fakePlane(told, { consent: { kind: 'awaiting', answer } }),
+    );
+    assert.deepEqual(outcome, { kind: 'awaiting', answer });
+    assert.ok(!told.includes('commit'));
+  });
+
+  it('takes the answer to a question of ours itself, on record', async () => {
+    const told: string[] = [];
+    const reply = { kind: 'reply', id: 'c-1', answer: { kind: 'result', text: '{}' as JsonText } } as const;
+    const outcome = await handleCall(
+      { ...arrival('read'), message: reply },
+      fakePlane(told, { awaits: true }),
+    );
+    assert.equal(outcome.kind, 'accepted');
+    assert.ok(told.indexOf('commit') < told.indexOf('heard') && told.includes('heard'));
+    assert.ok(!told.includes('forward'));
+  });
+
+  it('is refused when the orders changed while its arguments were looked through', async () => {
+    const told: string[] = [];
+    let current = orders;
+    const plane = fakePlane(told, { current: () => current });
+    const slow: DataPlane = {
+      ...plane,
+      redactor: {
+        ...plane.redactor,
+        inward: async (_orders, call) => {
+          current = ordersOf([], 'v2');
+          return { kind: 'clean', call, found: [] };
+        },
+      },
+    };
+    const outcome = await handleCall(arrival('read'), slow);
+    assert.ok(outcome.kind === 'failed' && outcome.fault.code === 'ORDERS_CHANGED');
+    assert.deepEqual(told.slice(-2), ['no longer in flight', 'close failed']);
+  });
+
+  it('is told nothing that the redactor would take out, in a refusal either', async () => {
+    const plane = fakePlane([], {
+      consent: { kind: 'declined', by: 'op', reason: 'it has sk-secret in it' },
+    });
+    const clean = (text: JsonText) => text.replaceAll('sk-secret', '[redacted]') as RedactedJson;
+    const outcome = await handleCall(arrival('write'), { ...plane, redactor: { ...plane.redactor, clean } });
+    assert.ok(outcome.kind === 'declined' && 'reason' in outcome.why);
+    assert.equal(outcome.why.reason, 'it has [redacted] in it');
+  });
+
+  it('has a tool in quarantine look like an unknown one', async () => {
+    const outcome = await handleCall(
+      arrival('read'),
+      fakePlane([], { facts: { admits: undefined, quarantined: 'it changed' } }),
+    );
+    assert.ok(outcome.kind === 'refused' && outcome.why.kind === 'deny' && outcome.why.hidden);
   });
 });

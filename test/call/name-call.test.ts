@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { cancelsAnother, nameCall, opensSession } from '../../src/call/name-call.ts';
+import type { DataPlane } from '../../src/call/data-plane.ts';
+import { endsHere } from '../../src/call/ends-here.ts';
+import { judgedOf, nameCall, opensSession } from '../../src/call/name-call.ts';
 import type { Arrival, Call, Target } from '../../src/domain/call.ts';
 import { Fault, type FaultCode } from '../../src/domain/faults.ts';
 import type { Message } from '../../src/domain/message.ts';
@@ -8,9 +10,13 @@ import { decide } from '../../src/policy/decide.ts';
 import { Halt } from '../../src/domain/halt.ts';
 import { encode, readMessage } from '../../src/protocol/codec.ts';
 import { absent, corpusLines } from '../support/corpora.ts';
+import type { Orders } from '../../src/domain/orders.ts';
+import { quiet } from './quiet.ts';
 import { me, ordersFor, referenceRules } from '../policy/support.ts';
 
 const session = { id: 's', principal: me, server: 'fx', era: 'legacy', agreed: undefined } as const;
+
+const judge = (orders: Orders, call: Call) => decide(orders, judgedOf(call), quiet.facts);
 
 function name(message: Message, toolOf: () => string | undefined = () => undefined): Call {
   const arrival: Arrival = {
@@ -149,8 +155,9 @@ test('only initialize opens a session, and only as a request', () => {
 });
 
 test('only a cancelled-notification cancels another call', () => {
-  assert.equal(cancelsAnother(name(notice('notifications/cancelled', { requestId: 1 }))), true);
-  assert.equal(cancelsAnother(name(notice('notifications/progress', {}))), false);
+  const plane = { gate: { awaits: () => false } } as unknown as DataPlane;
+  assert.equal(endsHere(name(notice('notifications/cancelled', { requestId: 1 })), plane), true);
+  assert.equal(endsHere(name(notice('notifications/progress', {})), plane), false);
 });
 
 test('a task is what its tool is, and a task that nobody here began is nothing', () => {
@@ -158,20 +165,20 @@ test('a task is what its tool is, and a task that nobody here began is nothing',
   assert.deepEqual(name(message, () => 'write').target, { kind: 'task', id: 't1', tool: 'write' });
   const orders = ordersFor(referenceRules);
   assert.equal(
-    decide(
+    judge(
       orders,
       name(message, () => 'echo'),
     ).kind,
     'allow',
   );
   assert.equal(
-    decide(
+    judge(
       orders,
       name(message, () => 'delete_file'),
     ).kind,
     'deny',
   );
-  assert.equal(decide(orders, name(message)).kind, 'deny');
+  assert.equal(judge(orders, name(message)).kind, 'deny');
 });
 
 test(
@@ -183,7 +190,7 @@ test(
     const ended = (raw: string): string => {
       try {
         const call = name(readMessage(raw, { bytesMax: 4e6, depthMax: 100 }));
-        return call.target.kind === 'unknown' ? 'unknown' : decide(orders, call).kind;
+        return call.target.kind === 'unknown' ? 'unknown' : judge(orders, call).kind;
       } catch (reason) {
         return Fault.from(reason).code;
       }

@@ -392,7 +392,7 @@ describe('mcpd audit query', () => {
 
   test('refuses a time that it does not understand, and says which it does', async () => {
     const ran = await mcpd(['audit', 'query', '--since', 'yesterday']);
-    assert.equal(ran.code, 78);
+    assert.equal(ran.code, 64);
     assert.match(ran.err, /2h/);
   });
 });

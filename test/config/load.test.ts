@@ -39,17 +39,41 @@ test('a plain server file gets the documented defaults', (t) => {
     {
       name: 'r',
       verdict: 'allow',
+      mode: 'enforce',
       callers: undefined,
+      roles: undefined,
+      surfaces: undefined,
       tools: ['a', 'b_*'],
+      risk: undefined,
       resources: [],
       prompts: [],
       upcalls: [],
       methods: [],
+      args: [],
+      untilMs: undefined,
       record: [],
-      rate: undefined,
-      answerWithinMs: 55_000,
+      rates: [],
+      asking: {
+        channels: [{ kind: 'operator' }],
+        approvals: 1,
+        answerWithinMs: 55_000,
+        leaseMsMax: 0,
+        leaseSame: [],
+      },
+      place: { file: server.file, line: 2 },
     },
   ]);
+  assert.deepEqual(server.contract, {
+    purpose: undefined,
+    owner: undefined,
+    outOfScope: undefined,
+    stage: 'everyone',
+    pilots: [],
+    mode: 'enforce',
+    pins: 'first',
+    checkArguments: true,
+  });
+  for (const none of [server.tools, server.limits, server.redact, server.cases]) assert.deepEqual(none, []);
   assert.equal(server.recordPayloads, false);
 });
 
@@ -67,8 +91,8 @@ const refused: readonly (readonly [string, string | Buffer, RegExp])[] = [
   ],
   [
     'an unknown table',
-    `${plainServer}[limit]\n`,
-    /^servers\/x\.toml:2:2: unknown key "limit" — did you mean "limits"\?$/m,
+    `${plainServer}[limts]\n`,
+    /^servers\/x\.toml:2:2: unknown key "limts" — did you mean "limits"\?$/m,
   ],
   [
     'a stranger among the keys',

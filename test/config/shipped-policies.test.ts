@@ -1,28 +1,35 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, test } from 'node:test';
 import { loadPolicies } from '../../src/config/load.ts';
 import type { Call } from '../../src/domain/call.ts';
+import type { JsonObject } from '../../src/domain/message.ts';
 import type { ServerSpec } from '../../src/domain/orders.ts';
-import { compile } from '../../src/policy/compile.ts';
+import { readPolicies } from '../../src/policy-files.ts';
 import { decide } from '../../src/policy/decide.ts';
-import { said } from './scratch.ts';
+import { redactNames } from '../../src/redact/names.ts';
+import { casesHold, facts } from './cases-hold.ts';
+import { put, said, scratch } from './scratch.ts';
 
-const loaded = loadPolicies(join(import.meta.dirname, '..', '..', 'policies'), { HOME: '/home/nobody' });
-assert.ok(loaded.ok, said(loaded).join('\n'));
-const compiled = compile(
-  loaded.servers,
-  { tools: new Map(), servers: new Map(), callers: new Map(), lockdown: undefined },
-  undefined,
-  'test',
+const policies = join(import.meta.dirname, '..', '..', 'policies');
+const read = readPolicies(
+  join(import.meta.dirname, '..', '..', 'policies'),
+  { HOME: '/home/nobody' },
+  () => ({
+    switches: { tools: new Map(), servers: new Map(), callers: new Map(), lockdown: undefined },
+    grants: [],
+    version: 'test',
+  }),
 );
-assert.ok(compiled.ok, JSON.stringify(compiled));
-const { orders } = compiled;
+assert.ok(read.ok, JSON.stringify(read));
+const { loaded, orders } = read;
 
-function verdict(server: string, target: Call['target']): string {
-  return decide(orders, { server, target, principal: { name: 'anyone' } }).kind;
+/** What becomes of a call with these arguments; in a listing (no arguments) where none are given. */
+function verdict(server: string, target: Call['target'], args?: JsonObject): string {
+  return decide(orders, { server, target, principal: { name: 'anyone' }, args }, facts).kind;
 }
 
 /** Server → what every one of its tools is expected to meet. A tool that is not here is one we have not thought about. */
@@ -112,13 +119,56 @@ test('a client cannot give the filesystem server another folder', () => {
   }
 });
 
-test('one tool has a limit low enough to be seen', () => {
-  const decision = decide(orders, {
-    server: 'filesystem',
-    target: { kind: 'tool', name: 'list_directory' },
-    principal: { name: 'a' },
+test('what stands in the comments of the manual is as good as what stands beside them', (t) => {
+  const dir = scratch(t);
+  const manual = (name: string) =>
+    readFileSync(join(policies, name), 'utf8')
+      .split('\n')
+      // Another base than the reader's, and a second way to write a line that is there.
+      .filter((line) => !/^# (extends = |per_caller = )/.test(line))
+      .map((line) => line.replace(/^# (?=[A-Za-z_]+ = |\[)/, ''))
+      .join('\n');
+  const [daemon, server] = [manual('mcpd.toml'), manual('servers/filesystem.toml')];
+  for (const line of ['[webhooks.chat]', 'total = "100/s"']) assert.ok(daemon.includes(`\n${line}`), line);
+  for (const line of ['[[limit]]', '[[redact]]', 'stage = ', 'DB_PASSWORD = '])
+    assert.ok(server.includes(`\n${line}`), line);
+  put(dir, {
+    'mcpd.toml': daemon.replace('[roles]', '[roles]\nbeta = ["b"]').replace('http_sse = true', ''),
+    'servers/filesystem.toml': server.replace(/^command = .*$/m, 'command = "/bin/sh"'),
+    'servers/memory.toml': 'command = "/bin/sh"\n',
+    'sandbox/README.txt': '',
   });
-  assert.equal(decision.kind === 'allow' && decision.rate?.text, '5/min');
+  const uncommented = loadPolicies(dir, { HOME: '/h' }, { detectors: [...redactNames] });
+  assert.ok(uncommented.ok, said(uncommented).join('\n'));
+});
+
+test('one tool has a limit low enough to be seen', () => {
+  const decision = decide(
+    orders,
+    {
+      server: 'filesystem',
+      target: { kind: 'tool', name: 'list_directory' },
+      principal: { name: 'a' },
+      args: { path: '.' },
+    },
+    facts,
+  );
+  assert.ok(decision.kind === 'allow');
+  assert.deepEqual(
+    decision.rates.map(({ text }) => text),
+    ['5/min'],
+  );
+});
+
+test('every case comes out as it says, and every rule is the reason in one', () => {
+  for (const server of loaded.servers) casesHold(orders, server);
+});
+
+test('every server says what it is for, what not, and who answers for it', () => {
+  for (const { contract } of loaded.servers) {
+    for (const words of [contract.purpose, contract.owner, contract.outOfScope])
+      assert.ok(words !== undefined);
+  }
 });
 
 test('what the memory server remembers lies outside the folder that is served', () => {
@@ -133,7 +183,14 @@ describe('every tool that a server has was thought about', { concurrency: true }
   for (const { spec } of loaded.servers) {
     test(spec.name, async () => {
       const known = Object.values(tools[spec.name] ?? {}).flat();
-      for (const name of await toolsOf(spec)) assert.ok(known.includes(name), `${spec.name}/${name}`);
+      const classes = orders.servers.get(spec.name)?.tools ?? [];
+      for (const name of await toolsOf(spec)) {
+        assert.ok(known.includes(name), `${spec.name}/${name}`);
+        assert.ok(
+          classes.some(({ pattern }) => pattern.test(name)),
+          `${spec.name}/${name} has no class`,
+        );
+      }
     });
   }
 });

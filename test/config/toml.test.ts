@@ -53,7 +53,17 @@ test('a key that would set a prototype is refused wherever it stands', () => {
 test('a date is not taken for a name', () => {
   assert.match(slipsOf('name = 1979-05-27').join('\n'), /^1:8 wrong type for "name"/);
   assert.match(slipsOf('x = [07:32:00]').join('\n'), /^1:6 wrong type/);
-  assert.match(slipsOf('x = 1979-05-27T07:32:00Z').join('\n'), /^1:5 wrong type/);
+  assert.match(slipsOf('x = 1979-05-27T07:32:00').join('\n'), /^1:5 wrong type/);
+});
+
+test('a time with its offset is a moment, and never a text', () => {
+  for (const text of ['x = 1979-05-27T07:32:00Z', 'x = 1979-05-27 09:32:00+02:00']) {
+    const read = readToml(text);
+    assert.ok(read.ok);
+    const { x } = read.document.value as { x: unknown };
+    assert.ok(x instanceof Date);
+    assert.equal(x.toISOString(), '1979-05-27T07:32:00.000Z');
+  }
 });
 
 test('no text makes the reader throw', () => {

@@ -95,3 +95,36 @@ test('a closed watch says nothing more', async (t) => {
   await settle();
   assert.equal(changes(), 0);
 });
+
+test('a base that files extend is watched, also one that was named later', async (t) => {
+  const { dir, next } = watched(t);
+  await settle();
+  put(dir, { 'base/a.toml': 'owner = "ana"\n' });
+  let change = next();
+  const pin = '0'.repeat(64);
+  writeFileSync(
+    join(dir, 'servers/x.toml'),
+    `extends = { file = "../base/a.toml", sha256 = "${pin}" }\n${plainServer}`,
+  );
+  await change;
+  await settle();
+  change = next();
+  writeFileSync(join(dir, 'base/a.toml'), 'owner = "bob"\n');
+  await change;
+});
+
+test('a base whose change no event tells is found by the poll', async (t) => {
+  const { dir, next } = watched(t, { pollMs: 30 });
+  put(dir, { 'base/a.toml': 'owner = "ana"\n' });
+  let change = next();
+  const pin = '0'.repeat(64);
+  writeFileSync(
+    join(dir, 'servers/x.toml'),
+    `extends = { file = "../base/a.toml", sha256 = "${pin}" }\n${plainServer}`,
+  );
+  await change;
+  change = next();
+  renameSync(join(dir, 'base'), join(dir, 'other'));
+  put(dir, { 'base/a.toml': 'owner = "bob"\n' });
+  await change;
+});

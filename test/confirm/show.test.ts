@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Question } from '../../src/confirm/question.ts';
-import { showQuestion } from '../../src/confirm/show.ts';
+import { showQuestion, showWhole } from '../../src/confirm/show.ts';
 
 function question(more: Partial<Question> = {}): Question {
   return {
@@ -16,6 +16,12 @@ function question(more: Partial<Question> = {}): Question {
     rule: 'writes',
     argsText: '{"name":"write","arguments":{"path":"/a","id":9007199254740993}}',
     argsSha256: 'ab'.repeat(32),
+    effect: undefined,
+    channels: ['operator'],
+    approvalsNeeded: 1,
+    approvedBy: [],
+    leaseMsMax: 0,
+    leaseSame: [],
     ...more,
   };
 }
@@ -83,4 +89,35 @@ test('a text that is no JSON is shown, not taken apart', () => {
     showQuestion(question({ argsText: '{"a":"\u001b' }), { nowMs: 0 }),
     /\n {2}\{"a":"\\u\{1b\}\n$/,
   );
+});
+
+test('whose yes is still missing, what the tool does, and what a yes may be good for stand in the form', () => {
+  const shown = showQuestion(
+    question({
+      effect: 'Overwrites the file.',
+      approvalsNeeded: 2,
+      approvedBy: ['root', 'webhook:chat/b\u202eob'],
+      leaseMsMax: 600_000,
+      leaseSame: ['path'],
+    }),
+    { nowMs: 0 },
+  );
+  assert.match(shown, /^effect {5}Overwrites the file\.$/m);
+  assert.match(
+    shown,
+    /^approvals {2}2 different ones are needed; so far: root, webhook:chat\/b\\u\{202e\}ob$/m,
+  );
+  assert.match(
+    shown,
+    /^lease {6}a yes may be given for up to 600 s, for calls of this one with the same path$/m,
+  );
+});
+
+test('a client that reads Markdown is given nothing to render, and nothing is cut', () => {
+  const text = `# APPROVED\n![x](http://evil.example/?q)${'y'.repeat(10_000)}`;
+  const shown = showWhole(question({ argsText: JSON.stringify({ arguments: { text } }) }), 0);
+  // Four blanks make a block that is shown as it stands (CommonMark, indented code blocks).
+  for (const line of shown.trimEnd().split('\n')) assert.match(line, /^ {4}/);
+  assert.ok(shown.includes('y'.repeat(10_000)));
+  assert.doesNotMatch(shown, /CUT/);
 });

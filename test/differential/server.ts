@@ -38,7 +38,10 @@ export function commandOf(
   };
 }
 
-/** Its policy: everything is allowed, what it asks of the client included. */
+/**
+ * Its policy: everything is allowed, what it asks of the client included, and arguments that its schema forbids, because
+ * what it says to those is compared, too.
+ */
 export function policyOf(server: Scripted, place: string): string {
   const { args, cwd, env } = commandOf(server, place);
   const variables = Object.entries(env).map(([name, value]) => `${name} = ${JSON.stringify(value)}\n`);
@@ -46,6 +49,7 @@ export function policyOf(server: Scripted, place: string): string {
 args = ${JSON.stringify(args)}
 cwd = ${JSON.stringify(cwd)}
 sharing = "session"
+check_arguments = false
 [env]
 ${variables.join('')}
 [[rule]]

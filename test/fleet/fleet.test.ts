@@ -58,7 +58,7 @@ describe('a server with a child for each session', () => {
       ['ready', 1, 'fx', '2025-11-25'],
     );
     assert.ok(catalog !== undefined && pid !== undefined && isAlive(pid));
-    assert.match(catalog.tools.get('echo') ?? '', /^[0-9a-f]{16}$/);
+    assert.match(catalog.tools.get('echo')?.digest ?? '', /^[0-9a-f]{64}$/);
     assert.deepEqual(catalog.resources, ['file:///ok.txt', 'file:///pub/a.txt', 'file:///secret.txt']);
     assert.deepEqual(
       [catalog.resourceTemplates, catalog.prompts],

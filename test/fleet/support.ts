@@ -108,11 +108,12 @@ export function passOf(
     mirror: undefined,
     resumes: undefined,
   };
-  const permit = { kind: 'allow', rule: 'test', record: [], rate: undefined } as const;
+  const permit = { kind: 'allow', rule: 'test', record: [], rates: [], would: undefined } as const;
+  const receipt = { kind: 'paid', done: () => undefined, would: undefined } as const;
   const approval = { kind: 'approved', by: 'nobody had to be asked' } as const;
   return {
     call,
-    pass: Pass.issue({ call, permit, receipt: { kind: 'paid' }, approval, ordersVersion: '1', stands }),
+    pass: Pass.issue({ call, permit, receipt, approval, ordersVersion: '1', attempt: 1, stands }),
   };
 }
 

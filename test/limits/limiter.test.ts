@@ -1,74 +1,63 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Call, Target } from '../../src/domain/call.ts';
-import type { Permit, Rate } from '../../src/domain/decision.ts';
-import { Halt } from '../../src/domain/halt.ts';
-import type { Message } from '../../src/domain/message.ts';
-import type { Orders, ServerLimits, ServerOrders } from '../../src/domain/orders.ts';
-import { Limiter } from '../../src/limits/limiter.ts';
+import type { Permit } from '../../src/domain/decision.ts';
+import type { Orders } from '../../src/domain/orders.ts';
+import { Limiter, type LimiterParts } from '../../src/limits/limiter.ts';
+import {
+  budget,
+  call,
+  FakeClock,
+  FakeStore,
+  limit,
+  orders,
+  perCaller,
+  perCallerAndTool,
+  permit,
+  rate,
+  tool,
+  type CallWant,
+} from './support.ts';
 
-const rate = (count: number, perMs = 1000): Rate => ({ count, perMs, text: `${count}/s` });
-const tool = (name: string): Target => ({ kind: 'tool', name });
-
-function orders(more: { all?: Rate; server?: Partial<ServerLimits> } = {}): Orders {
-  const limits = { perCaller: undefined, perTool: undefined, ...more.server };
-  // Only the limits of a server matter here.
-  const server = { limits } as ServerOrders;
-  return {
-    version: 'v1',
-    servers: new Map([
-      ['files', server],
-      ['git', server],
-    ]),
-    switches: { tools: new Map(), servers: new Map(), callers: new Map(), lockdown: undefined },
-    perCaller: more.all,
-  };
+function limiter(more: Partial<LimiterParts> = {}) {
+  const clock = new FakeClock();
+  const store = new FakeStore();
+  return { clock, store, it: new Limiter({ clock, store, ...more }) };
 }
 
-type Want = { target?: Target; caller?: string; server?: string; session?: string; message?: Message };
-function call({
-  target = tool('read'),
-  caller = 'alice',
-  server = 'files',
-  session = 's1',
-  message,
-}: Want = {}): Call {
-  const principal = { name: caller };
-  return {
-    id: 'c',
-    at: 0,
-    remote: '',
-    principal,
-    session: { id: session, principal, server, era: 'legacy', agreed: undefined },
-    server,
-    target,
-    message: message ?? { kind: 'request', id: 1, method: 'm', params: undefined },
-    params: {},
-    userAgent: undefined,
-    outlet: { send: () => 'gone' },
-    halt: new Halt(),
-    mirror: undefined,
-    resumes: undefined,
-  };
-}
-
-const permit = (rate?: Rate, rule = 'r'): Permit => ({ kind: 'allow', rule, record: [], rate });
-
-function limiter(more: { windowsMax?: number; windowsPerCallerMax?: number } = {}) {
-  const clock = { now: 0 };
-  return { clock, it: new Limiter({ clock: { wallMs: () => 0, steadyMs: () => clock.now }, ...more }) };
+/** What a charge that nobody has to wait for says. */
+function said(it: Limiter, standing: Orders, want: CallWant = {}, leave: Permit = permit()): string {
+  const charge = it.charge(standing, call(want), leave);
+  assert.ok(!(charge instanceof Promise));
+  return charge.kind === 'paid' ? (charge.would ?? 'paid') : `${charge.limit} in ${charge.retryInMs}`;
 }
 
 test('without limits everything is paid, and nothing is kept', () => {
-  const { it } = limiter();
-  for (let count = 0; count < 100; count++) assert.equal(it.charge(orders(), call(), permit()).kind, 'paid');
+  const { it, store } = limiter();
+  for (let count = 0; count < 100; count++) assert.equal(said(it, orders()), 'paid');
   assert.equal(it.count, 0);
+  assert.equal(store.takes.length, 0);
 });
 
-const scopes: readonly (readonly [string, Orders, Permit, Want, Want, string])[] = [
+test('a call that was charged when it was asked about needs only its place', () => {
+  const { it } = limiter();
+  const once = orders({ server: [perCaller(rate(1))] });
+  assert.equal(said(it, once), 'paid');
+  assert.match(said(it, once), /^1\/s per caller/);
+  const again = it.charge(once, call({}), permit(), true);
+  assert.ok(!(again instanceof Promise) && again.kind === 'paid');
+  const busy = orders({ server: [limit('busy', [], { concurrency: 1 })] });
+  const held = it.charge(busy, call({}), permit(), true);
+  assert.ok(!(held instanceof Promise) && held.kind === 'paid');
+  const other = it.charge(busy, call({}), permit(), true);
+  assert.ok(!(other instanceof Promise) && other.kind === 'exhausted');
+  held.done();
+  assert.equal(said(it, busy), 'paid');
+});
+
+const scopes: readonly (readonly [string, Orders, Permit, CallWant, CallWant, string])[] = [
   [
     'across servers',
-    orders({ all: rate(1) }),
+    orders({ all: [perCaller(rate(1))] }),
     permit(),
     { server: 'files' },
     { server: 'git' },
@@ -76,17 +65,17 @@ const scopes: readonly (readonly [string, Orders, Permit, Want, Want, string])[]
   ],
   [
     'per server',
-    orders({ server: { perCaller: rate(1) } }),
+    orders({ server: [perCaller(rate(1))] }),
     permit(),
     { target: tool('a') },
     { target: tool('b') },
-    '1/s per caller and server',
+    '1/s per caller',
   ],
-  ['per tool', orders({ server: { perTool: rate(1) } }), permit(), {}, {}, '1/s per caller and tool'],
+  ['per tool', orders({ server: [perCallerAndTool(rate(1))] }), permit(), {}, {}, '1/s per caller and tool'],
   ['per rule and target', orders(), permit(rate(1)), {}, {}, '1/s per caller, rule and target'],
   [
     'with a new session',
-    orders({ all: rate(1) }),
+    orders({ all: [perCaller(rate(1))] }),
     permit(),
     { session: 's1' },
     { session: 's2' },
@@ -94,138 +83,305 @@ const scopes: readonly (readonly [string, Orders, Permit, Want, Want, string])[]
   ],
   [
     'by listing after calling',
-    orders({ all: rate(1) }),
+    orders({ all: [perCaller(rate(1))] }),
     permit(),
     {},
     { target: { kind: 'listing', of: 'tools' } },
+    '1/s per caller',
+  ],
+  [
+    'by being somebody else, where a tool has one count for all',
+    orders({ server: [limit('per tool', ['tool'], { rates: [rate(1)] })] }),
+    permit(),
+    { caller: 'alice' },
+    { caller: 'bob' },
+    '1/s per tool',
+  ],
+  [
+    'with another tool and as somebody else, where the server has one count for all',
+    orders({ server: [limit('per server', [], { rates: [rate(1)] })] }),
+    permit(),
+    { caller: 'alice', target: tool('a') },
+    { caller: 'bob', target: tool('b') },
+    '1/s per server',
+  ],
+  [
+    'with the other tool of a named limit',
+    orders({ server: [limit('writes', ['caller'], { tools: ['a', 'b'], rates: [rate(1)] })] }),
+    permit(),
+    { target: tool('a') },
+    { target: tool('b') },
+    'the limit "writes": 1/s',
+  ],
+  [
+    'in its second rate',
+    orders({ server: [perCaller(rate(5), rate(1))] }),
+    permit(),
+    {},
+    {},
     '1/s per caller',
   ],
 ];
 for (const [how, standing, leave, first, second, words] of scopes) {
   test(`a caller cannot go past a limit ${how}, and is told which and when to come back`, () => {
     const { it, clock } = limiter();
-    assert.deepEqual(it.charge(standing, call(first), leave), { kind: 'paid' });
-    clock.now = 400.5;
-    assert.deepEqual(it.charge(standing, call(second), leave), {
-      kind: 'exhausted',
-      limit: words,
-      retryInMs: 600,
-    });
-    clock.now = 1000;
-    assert.deepEqual(it.charge(standing, call(second), leave), { kind: 'paid' });
+    assert.equal(said(it, standing, first, leave), 'paid');
+    clock.pass(400.5);
+    assert.equal(said(it, standing, second, leave), `${words} in 600`);
+    clock.pass(599.5);
+    assert.equal(said(it, standing, second, leave), 'paid');
   });
 }
 
-const apart: readonly (readonly [string, Orders, Permit, Want, Want])[] = [
-  ['callers', orders({ all: rate(1) }), permit(), { caller: 'alice' }, { caller: 'bob' }],
-  ['servers', orders({ server: { perCaller: rate(1) } }), permit(), { server: 'files' }, { server: 'git' }],
-  ['tools', orders({ server: { perTool: rate(1) } }), permit(), { target: tool('a') }, { target: tool('b') }],
+const apart: readonly (readonly [string, Orders, CallWant, CallWant])[] = [
+  ['callers', orders({ all: [perCaller(rate(1))] }), { caller: 'alice' }, { caller: 'bob' }],
+  ['servers', orders({ server: [perCaller(rate(1))] }), { server: 'files' }, { server: 'git' }],
+  [
+    'tools of two servers',
+    orders({ all: [limit('x', ['tool'], { rates: [rate(1)] })] }),
+    { server: 'files' },
+    { server: 'git' },
+  ],
+  ['tools', orders({ server: [perCallerAndTool(rate(1))] }), { target: tool('a') }, { target: tool('b') }],
   [
     'tools with very long names',
-    orders({ server: { perTool: rate(1) } }),
-    permit(),
+    orders({ server: [perCallerAndTool(rate(1))] }),
     { target: tool('x'.repeat(500) + 'a') },
     { target: tool('x'.repeat(500) + 'b') },
   ],
 ];
-for (const [what, standing, leave, first, second] of apart) {
+for (const [what, standing, first, second] of apart) {
   test(`two ${what} do not share a limit that is for one`, () => {
     const { it } = limiter();
-    assert.equal(it.charge(standing, call(first), leave).kind, 'paid');
-    assert.equal(it.charge(standing, call(second), leave).kind, 'paid');
+    assert.equal(said(it, standing, first), 'paid');
+    assert.equal(said(it, standing, second), 'paid');
+    assert.notEqual(said(it, standing, first), 'paid');
   });
 }
 
-test('the conversation itself, notifications and replies are free', () => {
+test('two limits of one name, of a file and of the one it extends, count apart and both count', () => {
   const { it } = limiter();
-  const strict = orders({ all: rate(1) });
-  const free: readonly Want[] = [
+  const standing = orders({
+    server: [
+      limit('x', ['caller'], { tools: ['a'], rates: [rate(2)] }),
+      limit('x', ['caller'], { tools: ['a', 'b'], rates: [rate(3)] }),
+    ],
+  });
+  const kinds = ['b', 'a', 'a', 'a', 'b'].map((name) => said(it, standing, { target: tool(name) }));
+  assert.deepEqual(
+    kinds.map((it) => it === 'paid'),
+    [true, true, true, false, false],
+  );
+});
+
+test('the conversation itself, notifications, replies and asking about a task are free', () => {
+  const { it } = limiter();
+  const strict = orders({ all: [limit('in total', [], { rates: [rate(1)], concurrency: 1 })] });
+  const free: readonly CallWant[] = [
     { target: { kind: 'protocol', method: 'ping' } },
+    { target: { kind: 'task', id: 't', tool: 'read' } },
+    { target: { kind: 'subscription', uris: [] } },
     { message: { kind: 'notice', method: 'notifications/cancelled', params: undefined } },
     { message: { kind: 'reply', id: 1, answer: { kind: 'result', text: '{}' as never } } },
   ];
-  for (const want of [...free, ...free]) assert.equal(it.charge(strict, call(want), permit()).kind, 'paid');
+  for (const want of [...free, ...free]) assert.equal(said(it, strict, want), 'paid');
   assert.equal(it.count, 0);
+  assert.equal(it.held, 0);
+});
+
+test('a limit on tools says nothing about what is no tool', () => {
+  const { it } = limiter();
+  const standing = orders({
+    server: [
+      limit('per tool', ['tool'], { rates: [rate(1)] }),
+      limit('x', [], { tools: ['read'], rates: [rate(1)] }),
+      limit('spend', [], { budget: budget(1) }),
+    ],
+  });
+  const target = { kind: 'resource', uri: 'file:///a' } as const;
+  for (let count = 0; count < 3; count++) assert.equal(said(it, standing, { target }), 'paid');
 });
 
 test('a call that one limit refuses is charged to none', () => {
-  const { it, clock } = limiter();
-  const both = orders({ all: rate(2), server: { perTool: rate(1) } });
-  it.charge(both, call({ target: tool('a') }), permit());
-  for (let count = 0; count < 5; count++) {
-    assert.equal(it.charge(both, call({ target: tool('a') }), permit()).kind, 'exhausted');
-  }
-  assert.equal(it.charge(both, call({ target: tool('b') }), permit()).kind, 'paid');
-  clock.now = 1;
-  assert.deepEqual(it.charge(both, call({ target: tool('c') }), permit()), {
-    kind: 'exhausted',
-    limit: '2/s per caller',
-    retryInMs: 999,
-  });
+  const { it, clock, store } = limiter();
+  const both = orders({ all: [perCaller(rate(2))], server: [perCallerAndTool(rate(1))] });
+  assert.equal(said(it, both, { target: tool('a') }), 'paid');
+  const kept = store.takes.length;
+  for (let count = 0; count < 5; count++)
+    assert.equal(said(it, both, { target: tool('a') }), '1/s per caller and tool in 1000');
+  assert.equal(store.takes.length, kept);
+  assert.equal(said(it, both, { target: tool('b') }), 'paid');
+  clock.pass(1);
+  assert.equal(said(it, both, { target: tool('c') }), '2/s per caller in 999');
 });
 
 test('of two limits that refuse, the one that lasts longer is told', () => {
   const { it } = limiter();
-  const both = orders({ all: rate(1, 1000), server: { perTool: rate(1, 5000) } });
-  it.charge(both, call(), permit());
-  assert.deepEqual(it.charge(both, call(), permit()), {
-    kind: 'exhausted',
-    limit: '1/s per caller and tool',
-    retryInMs: 5000,
-  });
+  const both = orders({ all: [perCaller(rate(1, 1000))], server: [perCallerAndTool(rate(1, 5000))] });
+  said(it, both);
+  assert.equal(said(it, both), '1/s per caller and tool in 5000');
 });
 
 test('new orders with another rate apply at once and refill nothing', () => {
   const { it } = limiter();
-  for (let count = 0; count < 5; count++)
-    assert.equal(it.charge(orders({ all: rate(5) }), call(), permit()).kind, 'paid');
-  assert.equal(it.charge(orders({ all: rate(3) }), call(), permit()).kind, 'exhausted');
-  assert.equal(it.charge(orders({ all: rate(6) }), call(), permit()).kind, 'paid');
-  assert.equal(it.charge(orders({ all: rate(6) }), call(), permit()).kind, 'exhausted');
+  const at = (count: number) => said(it, orders({ all: [perCaller(rate(count))] }));
+  for (let count = 0; count < 5; count++) assert.equal(at(5), 'paid');
+  assert.notEqual(at(3), 'paid');
+  assert.equal(at(6), 'paid');
+  assert.notEqual(at(6), 'paid');
+});
+
+const spend = (most: number, more = {}) =>
+  orders({ server: [limit('spend', ['caller'], { budget: budget(most), ...more })] });
+const pays = (it: Limiter, standing: Orders, amount: number) => said(it, standing, { args: { amount } });
+
+test('a budget is what its calls sum up to, to the millionth', () => {
+  const { it, clock } = limiter();
+  for (let count = 0; count < 10; count++) assert.equal(pays(it, spend(1), 0.1), 'paid');
+  assert.equal(pays(it, spend(1), 0), 'paid');
+  assert.equal(pays(it, spend(1), 0.000001), 'the limit "spend": sum(args.amount) <= 1/s in 1000');
+  clock.pass(1000);
+  assert.equal(pays(it, spend(1), 0.7), 'paid');
+  assert.notEqual(pays(it, spend(1), 0.31), 'paid');
+  assert.equal(pays(it, spend(1), 0.3), 'paid');
+});
+
+test('a limit may have a rate and a budget; both are charged or none', () => {
+  const { it } = limiter();
+  const both = spend(10, { rates: [rate(2)] });
+  assert.equal(pays(it, both, 6), 'paid');
+  assert.notEqual(pays(it, both, 6), 'paid');
+  assert.equal(pays(it, both, 4), 'paid');
+  assert.equal(pays(it, both, 0), 'the limit "spend": 2/s in 1000');
+});
+
+test('a call whose amount cannot be told is refused, with the reason, and no wait will help', () => {
+  const { it } = limiter();
+  const told =
+    /^the limit "spend": sum\(args\.amount\) <= 5\/s \(the argument "amount" is ([^)]+)\) in Infinity$/;
+  const why = (args: CallWant['args']) =>
+    told.exec(said(it, spend(5), args === undefined ? {} : { args }))?.[1];
+  assert.equal(why(undefined), 'missing');
+  assert.equal(why({}), 'missing');
+  assert.equal(why({ amount: '5' }), 'no number');
+  assert.equal(why({ amount: null }), 'no number');
+  assert.equal(why({ amount: [1] }), 'no number');
+  assert.equal(why({ amount: -1 }), 'negative');
+  assert.equal(why({ amount: 5.000001 }), 'more than all of it');
+  assert.equal(why({ amount: 1e308 }), 'more than all of it');
+  assert.equal(it.count, 0);
 });
 
 test('made-up targets use up the room of their own caller only, and no live limit is forgotten for them', () => {
   const { it, clock } = limiter({ windowsPerCallerMax: 10, windowsMax: 100 });
-  const standing = orders({ server: { perTool: rate(1) } });
-  for (let count = 0; count < 10; count++) {
-    assert.equal(it.charge(standing, call({ target: tool(`t${count}`) }), permit()).kind, 'paid');
-  }
-  const refused = it.charge(standing, call({ target: tool('t10') }), permit());
-  assert.deepEqual(refused, {
-    kind: 'exhausted',
-    limit: 'too many different targets at once',
-    retryInMs: 1000,
-  });
-  assert.equal(it.charge(standing, call({ target: tool('t0') }), permit()).kind, 'exhausted');
-  assert.equal(it.charge(standing, call({ caller: 'bob' }), permit()).kind, 'paid');
-  clock.now = 1000;
-  assert.equal(it.charge(standing, call({ target: tool('t10') }), permit()).kind, 'paid');
+  const standing = orders({ server: [perCallerAndTool(rate(1))] });
+  for (let count = 0; count < 10; count++)
+    assert.equal(said(it, standing, { target: tool(`t${count}`) }), 'paid');
+  assert.equal(said(it, standing, { target: tool('t10') }), 'too many different targets at once in 1000');
+  assert.match(said(it, standing, { target: tool('t0') }), /per caller and tool/);
+  assert.equal(said(it, standing, { caller: 'bob' }), 'paid');
+  clock.pass(1000);
+  assert.equal(said(it, standing, { target: tool('t10') }), 'paid');
   assert.equal(it.count, 1);
+});
+
+test('made-up names of tools that have one count for all are on the account of who made them up', () => {
+  const { it } = limiter({ windowsPerCallerMax: 3 });
+  const standing = orders({ server: [limit('per tool', ['tool'], { rates: [rate(5)] })] });
+  for (const name of ['a', 'b', 'c']) assert.equal(said(it, standing, { target: tool(name) }), 'paid');
+  assert.match(said(it, standing, { target: tool('d') }), /too many different targets/);
+  assert.equal(said(it, standing, { target: tool('d'), caller: 'bob' }), 'paid');
+  assert.equal(said(it, standing, { target: tool('d') }), 'paid');
 });
 
 test('the room of all callers together is bounded too', () => {
   const { it } = limiter({ windowsMax: 3 });
-  const standing = orders({ all: rate(1) });
-  const kinds = ['a', 'b', 'c', 'd'].map((caller) => it.charge(standing, call({ caller }), permit()).kind);
-  assert.deepEqual(kinds, ['paid', 'paid', 'paid', 'exhausted']);
+  const standing = orders({ all: [perCaller(rate(1))] });
+  const kinds = ['a', 'b', 'c', 'd'].map((caller) => said(it, standing, { caller }) === 'paid');
+  assert.deepEqual(kinds, [true, true, true, false]);
+});
+
+test('takes that no memory is left for make a window stricter, not looser', () => {
+  const { it, clock } = limiter({ takesMax: 16 });
+  const standing = orders({ all: [perCaller(rate(100))] });
+  let paid = 0;
+  for (let at = 0; at < 1000; at++, clock.pass(1)) if (said(it, standing) === 'paid') paid++;
+  assert.equal(paid, 100);
 });
 
 test('limits that nobody uses any more are forgotten in time', () => {
   const { it, clock } = limiter();
-  const standing = orders({ all: rate(1) });
-  for (let count = 0; count < 50; count++) it.charge(standing, call({ caller: `c${count}` }), permit());
-  clock.now = 60_000;
-  it.charge(standing, call(), permit());
+  const standing = orders({ all: [perCaller(rate(1))] });
+  for (let count = 0; count < 50; count++) said(it, standing, { caller: `c${count}` });
+  clock.pass(60_000);
+  said(it, standing);
   assert.equal(it.count, 1);
 });
 
 test('a limit that still counts survives every clearing away', () => {
   const { it, clock } = limiter({ windowsPerCallerMax: 1 });
-  const standing = orders({ server: { perTool: rate(1, 200_000) } });
-  it.charge(standing, call({ target: tool('a') }), permit());
-  for (const now of [1000, 60_000, 120_000, 180_000]) {
-    clock.now = now;
-    assert.equal(it.charge(standing, call({ target: tool('b') }), permit()).kind, 'exhausted');
-    assert.equal(it.charge(standing, call({ target: tool('a') }), permit()).kind, 'exhausted');
+  const standing = orders({ server: [perCallerAndTool(rate(1, 200_000))] });
+  said(it, standing, { target: tool('a') });
+  for (const ms of [1000, 59_000, 60_000, 60_000]) {
+    clock.pass(ms);
+    assert.notEqual(said(it, standing, { target: tool('b') }), 'paid');
+    assert.notEqual(said(it, standing, { target: tool('a') }), 'paid');
   }
+});
+
+for (const shadow of [{ mode: 'observe' }, { stage: 'observe' }] as const) {
+  test(`where ${Object.keys(shadow)[0]} is observe nothing is refused, and what would have been is named`, () => {
+    const { it, store } = limiter();
+    const standing = orders({
+      ...shadow,
+      server: [perCaller(rate(1)), limit('spend', [], { budget: budget(5) })],
+    });
+    assert.equal(said(it, standing, { args: { amount: 1 } }), 'paid');
+    const kept = store.takes.length;
+    assert.equal(said(it, standing, { args: { amount: 1 } }), '1/s per caller');
+    assert.match(said(it, standing, {}), /"amount" is missing/);
+    assert.equal(store.takes.length, kept);
+  });
+}
+
+test('where places are only observed, nobody waits for one', () => {
+  const { it } = limiter();
+  const standing = orders({
+    mode: 'observe',
+    server: [limit('per server', [], { concurrency: 1, waiting: 5 })],
+  });
+  const first = it.charge(standing, call(), permit());
+  assert.equal(said(it, standing), '1 at once per server');
+  assert.ok(!(first instanceof Promise) && first.kind === 'paid');
+  first.done();
+  assert.equal(it.held, 0);
+  assert.equal(said(it, standing), 'paid');
+});
+
+test('a take that cannot be written down is not made, and charges nothing', () => {
+  const { it, store } = limiter();
+  const standing = orders({ all: [limit('per caller', ['caller'], { rates: [rate(1)], concurrency: 1 })] });
+  store.broken = true;
+  for (let count = 0; count < 3; count++)
+    assert.throws(() => it.charge(standing, call(), permit()), { code: 'AUDIT_UNAVAILABLE' });
+  assert.equal(it.held, 0);
+  store.broken = false;
+  assert.equal(said(it, standing), 'paid');
+});
+
+test('a store that is overgrown is written anew with what still counts', () => {
+  const { it, store, clock } = limiter();
+  const standing = orders({ all: [perCaller(rate(5))] });
+  for (let count = 0; count < 5; count++, clock.pass(300)) said(it, standing);
+  store.overgrown = true;
+  said(it, standing);
+  assert.equal(store.takes.length, 4);
+});
+
+test('what is kept of a call holds no name that its caller chose', () => {
+  const { it, store } = limiter();
+  const target = { kind: 'resource', uri: 'https://x.example/?token=s3cr3t' } as const;
+  assert.equal(said(it, orders(), { target }, permit(rate(1))), 'paid');
+  assert.equal(store.takes.length, 1);
+  assert.doesNotMatch(JSON.stringify(store.takes), /s3cr3t|example|alice/);
 });

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { carryOut, commands } from '../../src/operate/commands.ts';
 import type { Reply } from '../../src/operate/reply.ts';
 import { SwitchStore } from '../../src/operate/switches.ts';
-import { callTo, FakePlane, serverOf } from './plane.ts';
+import { callTo, definitionOf, FakePlane, serverOf } from './plane.ts';
 
 let dir = '';
 let plane: FakePlane;
@@ -204,8 +204,14 @@ describe('approve and deny', () => {
     rule: 'writes',
     askedAt: 1_799_999_990_000,
     expiresAt: 1_800_000_050_000,
+    effect: undefined,
     argsText: '{}',
     argsSha256: 'aa',
+    channels: ['operator'],
+    approvalsNeeded: 1,
+    approvedBy: [],
+    leaseMsMax: 600_000,
+    leaseSame: ['path'],
   };
 
   test("answer the question they name, in the operator's name", async () => {
@@ -213,13 +219,38 @@ describe('approve and deny', () => {
     Object.assign(plane.gate, {
       answer: (id: string, verdict: unknown) => {
         verdicts.push([id, verdict]);
-        return { kind: 'taken', ending: 'approved', question };
+        return { kind: 'taken', ending: 'approved', question, leaseMs: 0 };
       },
     });
     const reply = await order('approve', { id: 'k7' });
-    assert.deepEqual(verdicts, [['k7', { verdict: 'approve', by: 'ana', reason: undefined }]]);
+    assert.deepEqual(verdicts, [
+      ['k7', { verdict: 'approve', by: 'ana', reason: undefined, forMs: undefined }],
+    ]);
     assert.equal(reply['callId'], 'c-9');
     assert.deepEqual(plane.told, ['record begun', 'record done']);
+  });
+
+  test('--for asks for a yes that is good for a while, and says for how long it is', async () => {
+    const asked: unknown[] = [];
+    Object.assign(plane.gate, {
+      answer: (_id: string, { forMs }: { forMs: unknown }) => {
+        asked.push(forMs);
+        return { kind: 'taken', ending: 'approved', question, leaseMs: 600_000 };
+      },
+    });
+    assert.equal((await order('approve', { id: 'k7', for: '10m' }))['leaseMs'], 600_000);
+    assert.deepEqual(asked, [600_000]);
+    for (const span of ['10', 'm', '0m', '-1m', '2d', '1e3m', '10 m', '10min'])
+      assert.equal(code(await order('approve', { id: 'k7', for: span })), 'BAD_ARGUMENTS', span);
+    assert.equal(asked.length, 1);
+    Object.assign(plane.gate, { answer: () => ({ kind: 'refused', reason: 'The rule allows no lease.' }) });
+    assert.equal(code(await order('approve', { id: 'k7', for: '10m' })), 'ANSWER_REFUSED');
+  });
+
+  test('count a yes where more are needed, and say how many', async () => {
+    Object.assign(plane.gate, { answer: () => ({ kind: 'counted', question, still: 1, changed: true }) });
+    const reply = await order('approve', { id: 'k7' });
+    assert.deepEqual([reply.ok, reply['changed'], reply['still'], reply['ending']], [true, true, 1, null]);
   });
 
   test('say so when it was answered that way before, and refuse when it ended another way', async () => {
@@ -252,6 +283,7 @@ describe('approve and deny', () => {
     assert.deepEqual(reply['approvals'], [
       {
         ...question,
+        effect: null,
         askedAt: '2027-01-15T07:59:50.000Z',
         expiresAt: '2027-01-15T08:00:50.000Z',
         expiresInMs: 50_000,
@@ -270,6 +302,13 @@ describe('every command', () => {
         'approvals',
         'approve',
         'deny',
+        'leases',
+        'end-lease',
+        'grants',
+        'grant',
+        'revoke-grant',
+        'pins',
+        'pin',
         'disable-tool',
         'enable-tool',
         'disable-server',
@@ -348,5 +387,61 @@ describe('every command', () => {
     const reply = await order('status');
     assert.deepEqual(JSON.parse(JSON.stringify(reply)), reply);
     assert.equal(reply['status'], 'degraded');
+  });
+});
+
+describe('leases', () => {
+  const lease = {
+    id: 'k7',
+    caller: 'ana',
+    server: 'files',
+    rule: 'writes',
+    target: '{}',
+    same: [
+      ['path', '"/a"'],
+      ['mode', undefined],
+    ],
+    by: 'ana',
+    expiresAt: 1_800_000_060_000,
+  };
+
+  test('are listed with what their calls have in common, and end when asked to', async () => {
+    const held = [lease];
+    Object.assign(plane.gate, {
+      leases: () => held,
+      endLeases: (match: (it: typeof lease) => boolean) =>
+        held.filter(match).length > 0 ? held.splice(0).length : 0,
+    });
+    const listed = (await order('leases'))['leases'];
+    assert.deepEqual(listed, [
+      {
+        ...lease,
+        same: [
+          { path: 'path', value: '"/a"' },
+          { path: 'mode', value: null },
+        ],
+        expiresAt: '2027-01-15T08:01:00.000Z',
+        expiresInMs: 60_000,
+      },
+    ]);
+    assert.equal((await order('end-lease', { id: 'other' }))['changed'], false);
+    assert.equal((await order('end-lease', { id: ' K7 ' }))['changed'], true);
+    assert.equal((await order('end-lease', { id: 'k7' }))['changed'], false);
+  });
+});
+
+describe('status', () => {
+  test('shows what is out of the ordinary: breakers, quarantine, grants', async () => {
+    Object.assign(plane, {
+      breakers: () => [{ server: 'files', tool: 'read_file', state: 'open', untilMs: 1_800_000_030_000 }],
+    });
+    await order('grant', { caller: 'ana', tool: 'files/read_file', for: '1h' });
+    plane.pins.saw('files', [definitionOf('read_file')], 'own', true);
+    plane.pins.saw('files', [definitionOf('read_file', { description: 'x' })], 'own', true);
+    const reply = await order('status');
+    assert.deepEqual(
+      [reply['grants'], reply['quarantined'], reply['breakers']],
+      [1, 1, [{ server: 'files', tool: 'read_file', state: 'open', until: '2027-01-15T08:00:30.000Z' }]],
+    );
   });
 });

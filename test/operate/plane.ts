@@ -1,16 +1,36 @@
 import type { Call } from '../../src/domain/call.ts';
 import { Fault } from '../../src/domain/faults.ts';
 import { Halt } from '../../src/domain/halt.ts';
+import type { JsonText } from '../../src/domain/message.ts';
 import type { Orders, ServerOrders } from '../../src/domain/orders.ts';
 import type { UpstreamStatus } from '../../src/domain/upstream.ts';
 import type { AdminPlane, CommandRecord } from '../../src/operate/admin-plane.ts';
+import { GrantStore } from '../../src/operate/grants.ts';
 import { judge } from '../../src/operate/status.ts';
 import { nothingSwitchedOff, SwitchStore } from '../../src/operate/switches.ts';
+import { PinStore, type PinParts } from '../../src/pins/pin-store.ts';
+import { offeredTool } from '../../src/protocol/tool-definition.ts';
 
 export function ordersOf(names: readonly string[], version = 'd1+0'): Orders {
   // Commands look at the names of servers and nothing else.
   const servers = new Map(names.map((name) => [name, {} as ServerOrders]));
-  return Object.freeze({ version, servers, switches: nothingSwitchedOff, perCaller: undefined });
+  return Object.freeze({
+    version,
+    servers,
+    switches: nothingSwitchedOff,
+    grants: [],
+    roles: new Map(),
+    limits: [],
+  });
+}
+
+export function definitionOf(name: string, more: object = {}): JsonText {
+  return JSON.stringify({
+    name,
+    description: `The ${name} tool`,
+    inputSchema: { type: 'object' },
+    ...more,
+  }) as JsonText;
 }
 
 export function serverOf(name: string, more: Partial<UpstreamStatus> = {}): UpstreamStatus {
@@ -32,10 +52,7 @@ export function serverOf(name: string, more: Partial<UpstreamStatus> = {}): Upst
       serverName: name,
       serverVersion: '1.0.0',
       protocolVersion: '2025-11-25',
-      tools: new Map([
-        ['read_file', 'aa'],
-        ['write_file', 'bb'],
-      ]),
+      tools: new Map(['read_file', 'write_file'].map((tool) => [tool, offeredTool(definitionOf(tool))])),
       resources: [],
       resourceTemplates: [],
       prompts: [],
@@ -72,14 +89,37 @@ export class FakePlane implements AdminPlane {
   journalBroken = false;
   ordersNow: Orders;
   readonly switches: SwitchStore;
+  readonly grants: GrantStore;
+  readonly pins: PinStore;
+  /** The lock file. */
+  locked: string | undefined;
+  diskFull = false;
+  pinMode: ReturnType<PinParts['mode']> = 'first';
   servers: readonly UpstreamStatus[] = [serverOf('files'), serverOf('memory')];
 
   constructor(dir: string) {
     this.switches = SwitchStore.open(dir);
+    this.grants = GrantStore.open(dir);
+    this.pins = PinStore.open({
+      file: {
+        path: '/state/pins.json',
+        read: () => undefined,
+        write: (text) => {
+          if (this.diskFull) throw new Error('no space left on the device');
+          this.locked = text;
+        },
+      },
+      clock: { wallMs: () => 1_800_000_000_000 },
+      mode: () => this.pinMode,
+      clean: (text) => text.replaceAll('s3cret', '[redacted]'),
+    });
     this.ordersNow = ordersOf(['files', 'memory']);
   }
 
-  readonly clock = { wallMs: () => 1_800_000_000_000, steadyMs: () => 5000 };
+  nowMs = 1_800_000_000_000;
+  readonly clock = { wallMs: () => this.nowMs, steadyMs: () => 5000 };
+  readonly facts = { nowMs: () => this.nowMs, tool: () => undefined, realPath: () => undefined };
+  readonly breakers: AdminPlane['breakers'] = () => [];
   readonly orders = {
     current: () => this.ordersNow,
     replace: (next: Orders) => {
@@ -90,6 +130,8 @@ export class FakePlane implements AdminPlane {
   readonly gate: AdminPlane['gate'] = {
     list: () => [],
     answer: () => ({ kind: 'unknown' }),
+    leases: () => [],
+    endLeases: () => 0,
   };
   readonly fleet = {
     status: () => this.servers,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import type { Orders, Switches } from '../../src/domain/orders.ts';
+import type { Grant, Orders, Switches } from '../../src/domain/orders.ts';
 import { Fault } from '../../src/domain/faults.ts';
 import { reloader, type Loaded, type Reloadable } from '../../src/operate/reload.ts';
 import { nothingSwitchedOff, withSwitch } from '../../src/operate/switches.ts';
@@ -9,6 +9,7 @@ import { ordersOf } from './plane.ts';
 let told: string[] = [];
 let now: Orders;
 let switches: Switches;
+const grants: readonly Grant[] = [];
 let changes = 0;
 beforeEach(() => {
   told = [];
@@ -28,6 +29,7 @@ function house(load: Reloadable['load'], more: Partial<Reloadable> = {}): Reload
       },
     },
     switches: { current: () => switches, changes: () => changes },
+    grants: { current: () => grants, changes: () => 0 },
     fleet: { apply: (orders) => void told.push(`apply ${orders.version}`) },
     ...more,
   };
@@ -44,6 +46,25 @@ describe('a reload', () => {
     const report = await reloader(house(() => loaded('d2')))();
     assert.deepEqual(report, { ok: true, changed: true, version: 'd2+0', complaints: [], needsRestart: [] });
     assert.deepEqual(told, ['orders d2+0', 'apply d2+0']);
+  });
+
+  test('keeps what was granted, and counts grants and switches together', async () => {
+    const grant = {
+      id: 'g1',
+      caller: 'ana',
+      server: 'files',
+      tool: 'write_file',
+      at: 1,
+      untilMs: 2,
+      by: 'ops',
+      reason: '',
+    };
+    changes = 2;
+    const report = await reloader(
+      house(() => loaded('d2'), { grants: { current: () => [grant], changes: () => 3 } }),
+    )();
+    assert.equal(report.version, 'd2+5');
+    assert.deepEqual(now.grants, [grant]);
   });
 
   test('with complaints keeps the old orders and says why', async () => {

@@ -1,14 +1,26 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Target } from '../../src/domain/call.ts';
-import type { SwitchedOff } from '../../src/domain/orders.ts';
 import { withSwitches } from '../../src/policy/compile.ts';
-import { decide } from '../../src/policy/decide.ts';
+import { decide as decideWith, type Judged } from '../../src/policy/decide.ts';
+import type { Orders, SwitchedOff } from '../../src/domain/orders.ts';
 import { methods } from '../../src/protocol/methods.ts';
 import { absent, corpusLines } from '../support/corpora.ts';
-import { asks, noSwitches, ordersFor, prompt, referenceRules, resource, rule, tool } from './support.ts';
+import {
+  asking,
+  asks,
+  facts,
+  noSwitches,
+  ordersFor,
+  prompt,
+  referenceRules,
+  resource,
+  rule,
+  tool,
+} from './support.ts';
 
 const off: SwitchedOff = { at: 1, by: 'operator', reason: 'private words' };
+const decide = (orders: Orders, judged: Judged) => decideWith(orders, judged, facts);
 const reference = ordersFor(referenceRules);
 
 describe('a decision', () => {
@@ -18,7 +30,8 @@ describe('a decision', () => {
       kind: 'allow',
       rule: 'reads',
       record: ['path'],
-      rate: undefined,
+      rates: [],
+      would: undefined,
     });
   });
   test('is no when no rule matches', () => {
@@ -54,15 +67,24 @@ describe('a decision', () => {
   });
   test('asks first when a rule says confirm and another allow, whichever comes first', () => {
     const allow = rule('all', 'allow', { tools: ['*'] });
-    const confirm = rule('ask', 'confirm', { tools: ['write_*'], answerWithinMs: 5 });
+    const confirm = rule('ask', 'confirm', { tools: ['write_*'], asking: { ...asking, answerWithinMs: 5 } });
     for (const rules of [
       [allow, confirm],
       [confirm, allow],
     ]) {
       const decision = decide(ordersFor(rules), asks(tool('write_file')));
       assert.equal(decision.kind, 'confirm');
-      assert.equal(decision.kind === 'confirm' && decision.answerWithinMs, 5);
+      assert.equal(decision.kind === 'confirm' && decision.asking.answerWithinMs, 5);
     }
+  });
+  test('is no when a rule denies and another would ask, whichever comes first', () => {
+    const confirm = rule('ask', 'confirm', { tools: ['*'] });
+    const deny = rule('no', 'deny', { tools: ['x'] });
+    for (const rules of [
+      [confirm, deny],
+      [deny, confirm],
+    ])
+      assert.equal(decide(ordersFor(rules), asks(tool('x'))).rule, 'no');
   });
   test('names the first of two equal rules', () => {
     const orders = ordersFor([

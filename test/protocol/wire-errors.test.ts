@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { Target } from '../../src/domain/call.ts';
 import { Fault, faults, type FaultCode } from '../../src/domain/faults.ts';
+import type { RedactedJson } from '../../src/domain/redacted.ts';
+import { answerText, sendReply } from '../../src/front/send-reply.ts';
 import { wordFault, wordOutcome } from '../../src/protocol/wire-errors.ts';
 
 const text = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'errors.md'), 'utf8');
@@ -84,4 +88,86 @@ it('the modern era has its own numbers for some errors, and its results say thei
     'modern',
   );
   assert.equal((JSON.parse(refused.body) as { resultType: string }).resultType, 'complete');
+});
+
+describe('a limit on the wire', () => {
+  const worded = (limit: string, retryInMs: number, target: Target = { kind: 'tool', name: 'x' }) =>
+    wordOutcome({ kind: 'refused', why: { kind: 'exhausted', limit, retryInMs }, target }, 'c', 'legacy');
+
+  it('says when to come back to programs, and for a tool also to the model', () => {
+    for (const era of ['legacy', 'modern'] as const) {
+      const why = { kind: 'exhausted', limit: '10/min per caller', retryInMs: 1500 } as const;
+      const reply = wordOutcome({ kind: 'refused', why, target: { kind: 'tool', name: 'x' } }, 'c', era);
+      assert.deepEqual([reply.status, reply.kind, reply.retryInMs], [200, 'result', 1500]);
+      assert.match(
+        reply.body,
+        /Too many calls: the limit is 10\/min per caller\. Try again in 2 s\. .*"mcpd\/retryInMs":1500/,
+      );
+    }
+    assert.equal(worded('10/min', 1500, { kind: 'prompt', name: 'x' }).retryInMs, 1500);
+  });
+
+  it('names a budget, a limit of its own and a resting tool as what they are', () => {
+    for (const limit of [
+      'sum(args.amount) <= 500/day',
+      'the limit "transfers": 3/h',
+      'the tool rests after 5 failures',
+    ])
+      assert.ok(
+        worded(limit, 1).body.includes(
+          JSON.stringify(`Refused for now: ${limit}. Try again in 1 s.`).slice(1, -1),
+        ),
+      );
+  });
+
+  it('that no waiting helps against sends nobody back', () => {
+    const { body, retryInMs } = worded('sum(args.amount) <= 500/day', Infinity);
+    assert.equal(retryInMs, undefined);
+    assert.match(body, /Waiting does not help/);
+    assert.doesNotMatch(body, /retryInMs|null|Infinity/);
+  });
+});
+
+describe('a question to the caller on the wire', () => {
+  const awaiting = (text: string, era: 'legacy' | 'modern', kind: 'result' | 'error' = 'result') =>
+    wordOutcome({ kind: 'awaiting', answer: { kind, text: text as RedactedJson } }, 'c', era);
+
+  it('is the answer to its call, as it stands', () => {
+    const text = '{"resultType":"input_required","requestState":"x","n":1.0}';
+    for (const era of ['legacy', 'modern'] as const)
+      assert.deepEqual(awaiting(text, era), {
+        status: 200,
+        kind: 'result',
+        body: text,
+        retryInMs: undefined,
+      });
+  });
+
+  it('that holds a ticket is a complete result in the modern era', () => {
+    assert.equal(awaiting('{"content":[]}', 'legacy').body, '{"content":[]}');
+    assert.equal(awaiting('{"content":[]}', 'modern').body, '{"content":[],"resultType":"complete"}');
+  });
+
+  it('that is an error has the status of its code', () => {
+    const error = '{"code":-32021,"message":"m"}';
+    assert.deepEqual(
+      [awaiting(error, 'legacy', 'error').status, awaiting(error, 'modern', 'error').status],
+      [200, 400],
+    );
+  });
+});
+
+it('a limit reaches the caller as a Retry-After header, whatever the HTTP status', async () => {
+  const why = { kind: 'exhausted', limit: '1/min', retryInMs: 1500 } as const;
+  const reply = wordOutcome({ kind: 'refused', why, target: { kind: 'tool', name: 'x' } }, 'c', 'legacy');
+  const server = createServer((_req, res) => sendReply(res, answerText(1, reply), reply, 'c', undefined));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  try {
+    const response = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    await response.arrayBuffer();
+    assert.deepEqual([response.status, response.headers.get('retry-after')], [200, '2']);
+  } finally {
+    server.close();
+    server.closeAllConnections();
+  }
 });

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { encode } from '../../src/protocol/codec.ts';
 import { detectors } from '../../src/redact/detectors.ts';
 import { Redactor } from '../../src/redact/redact.ts';
+import { claims } from './claims.ts';
 
 const redactor = new Redactor();
 const cleaned = (text: string): string =>
@@ -33,6 +34,18 @@ const samples: [name: string, sample: string][] = [
   ['huggingface-token', `hf_${some(34, 'abcDEF')}`],
   ['digitalocean-token', `dop_v1_${some(64, '0123456789abcdef')}`],
   ['mcpd-key', `mcpd_${some(43)}`],
+  ['atlassian-token', `ATATT3xFfGF0${some(180)}`],
+  ['docker-token', `dckr_pat_${some(27)}`],
+  ['figma-token', `figd_${some(40)}`],
+  ['google-oauth', `GOCSPX-${some(28)}`],
+  ['google-oauth', `ya29.${some(60)}`],
+  ['groq-key', `gsk_${some(52)}`],
+  ['netlify-token', `nfp_${some(36)}`],
+  ['perplexity-key', `pplx-${some(48)}`],
+  ['replicate-token', `r8_${some(37)}`],
+  ['sonar-token', `sqp_${some(40, '0a1b2c')}`],
+  ['supabase-key', `sbp_${some(40, '0a1b2c')}`],
+  ['xai-key', `xai-${some(80)}`],
   ['jwt', `eyJ${some(20)}.eyJ${some(40)}.${some(43)}`],
   ['jwt', `eyJ${some(20)}.${some(40)}.${some(16)}.${some(40)}.${some(22)}`],
   [
@@ -42,10 +55,49 @@ const samples: [name: string, sample: string][] = [
   ['private-key', `-----BEGIN PRIVATE KEY-----\r\n${some(64)}\r\n-----END PRIVATE KEY-----`],
 ];
 
-test('every detector with a sample of its own has one', () => {
-  const sampled = new Set(samples.map(([name]) => name));
+/** Values that are found by what is said beside them: the text, and what is left of it. */
+const assigned: [name: string, text: string, left: string][] = [
+  ['api-key-header', `curl -H 'X-Api-Key: ${some(24)}'`, "curl -H 'X-Api-Key: [redacted:api-key-header]'"],
+  [
+    'aws-secret-key',
+    `aws_secret_access_key = ${some(38)}/+`,
+    'aws_secret_access_key = [redacted:aws-secret-key]',
+  ],
+  ['aws-secret-key', `{"SecretAccessKey":"${some(40)}"}`, '{"SecretAccessKey":"[redacted:aws-secret-key]"}'],
+  [
+    'azure-key',
+    `AccountKey=${some(86)}==;EndpointSuffix=x`,
+    'AccountKey=[redacted:azure-key];EndpointSuffix=x',
+  ],
+  ['jfrog-key', `ARTIFACTORY_API_KEY=${some(73)}`, 'ARTIFACTORY_API_KEY=[redacted:jfrog-key]'],
+  ['jfrog-key', `bintray_key: ${some(64)}`, 'bintray_key: [redacted:jfrog-key]'],
+  [
+    'atlassian-key',
+    `confluence.token => '${some(24, '0a1b2c')}'`,
+    "confluence.token => '[redacted:atlassian-key]'",
+  ],
+  ['atlassian-key', `JIRA_API_TOKEN="${some(24, '0a1b2c')}"`, 'JIRA_API_TOKEN="[redacted:atlassian-key]"'],
+  [
+    'discord-webhook',
+    `https://discord.com/api/webhooks/123456789012345678/${some(68)}`,
+    'https://discord.com/api/webhooks/[redacted:discord-webhook]',
+  ],
+];
+
+test('every detector has a sample: here, or in the public collection of rules', () => {
+  const sampled = new Set([...samples, ...assigned].map(([name]) => name));
+  for (const claim of Object.values(claims)) if (typeof claim === 'string') sampled.add(claim);
   const partial = new Set(['bearer-token', 'authorization', 'url-password']);
   for (const { name } of detectors) assert.ok(sampled.has(name) || partial.has(name), name);
+});
+
+describe('a value is taken out because of what is said beside it', () => {
+  for (const [name, text, left] of assigned)
+    test(`${name}: ${left}`, () => {
+      assert.equal(cleaned(text), left);
+      assert.equal(redactor.cleanText(text), left);
+      assert.equal(cleaned(JSON.stringify({ text })), JSON.stringify({ text: left }));
+    });
 });
 
 describe('a secret by its looks is taken out', () => {
@@ -79,6 +131,8 @@ describe('a secret by its looks is taken out', () => {
         ['hexadecimal', Buffer.from(sample).toString('hex')],
         ['upper-case hexadecimal after others', Buffer.from(`::${sample}::`).toString('hex').toUpperCase()],
         ['percent-encoding', Buffer.from(sample).toString('hex').replaceAll(/../g, '%$&')],
+        ['character references', [...sample].map((it) => `&#${it.charCodeAt(0)};`).join('')],
+        ['hexadecimal references', [...sample].map((it) => `&#x${it.charCodeAt(0).toString(16)};`).join('')],
       ];
       for (const [way, text] of encodings) {
         test(`in ${way}: ${sample.slice(0, 12)}… (${name})`, () => {
@@ -106,6 +160,15 @@ describe('a whole key file in another encoding is taken out', () => {
       assert.equal(cleaned(`a ${text} b`), 'a [redacted:private-key] b');
       assert.equal(redactor.cleanText(`a ${text} b`), 'a [redacted:private-key] b');
     });
+});
+
+test('one character reference in a token hides it from nobody', () => {
+  const sample = `ghp_${some(36)}`;
+  for (let at = 0; at < 6; at++) {
+    const hidden = `${sample.slice(0, at)}&#${sample.charCodeAt(at)};${sample.slice(at + 1)}`;
+    for (const text of [hidden, `<b>${hidden}</b>`, `"${hidden}"\n`, `it&#39;s ${hidden} here, isn&#39;t it`])
+      assert.equal(cleaned(text), text.replace(hidden, '[redacted:github-token]'));
+  }
 });
 
 describe('a part of a text is taken out', () => {
@@ -162,6 +225,13 @@ describe('an ordinary text stays as it is', () => {
     '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----',
     '-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----',
     'AKIAABCDEFGHIJKLMNOPQRSTUVWXYZ',
+    'discord: 8f14e45fceea167a5a36dedd4bea2543, sentry release 2fd4e1c67a2d28fced849ee1bb76e7391b93eb12',
+    'linear_id=8f14e45fceea167a5a36dedd4bea2543',
+    'heroku-app 786512e2-9e0d-44bd-8f29-789f320fe840',
+    'the path /pathological/patch.patched.pattern and extension ext_foo.bar.baz',
+    'datadog_api_key = $DATADOG_API_KEY',
+    'x-api-key: required',
+    'us-east-1 and eu-us1',
     'eyJ is how a JSON object begins in base64; eyJhIjoxfQ== is one',
   ];
   for (const text of texts) {

@@ -13,7 +13,13 @@ const key = Buffer.alloc(32, 7);
 const validMs = 60_000;
 
 function roundsAt(clock: { now: number }, its = key): Rounds {
-  return new Rounds({ clock: { wallMs: () => clock.now, steadyMs: () => 0 }, key: its, validMs });
+  return new Rounds({
+    clock: { wallMs: () => clock.now, steadyMs: () => 0 },
+    key: its,
+    validMs,
+    ordersVersion: () => 'v1',
+    bindingOf: () => 'd@c',
+  });
 }
 const still = { now: 1_000_000 };
 const rounds = roundsAt(still);

@@ -75,10 +75,11 @@ export function modern(asking: Asking = {}): Asked {
     mirror: undefined,
     resumes: asking.resumes,
   };
-  const permit = { kind: 'allow', rule: 'test', record: [], rate: undefined } as const;
+  const permit = { kind: 'allow', rule: 'test', record: [], rates: [], would: undefined } as const;
   const approval = { kind: 'approved', by: 'nobody had to be asked' } as const;
   const stands = asking.stands ?? (() => true);
-  const grounds = { call, permit, receipt: { kind: 'paid' }, approval, ordersVersion: '1', stands } as const;
+  const receipt = { kind: 'paid', done: () => undefined, would: undefined } as const;
+  const grounds = { call, permit, receipt, approval, ordersVersion: '1', attempt: 1, stands };
   return { call, pass: Pass.issue(grounds), halt };
 }
 

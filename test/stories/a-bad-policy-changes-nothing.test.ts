@@ -4,6 +4,7 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import {
+  inContract,
   freePort,
   initialize,
   post,
@@ -85,7 +86,7 @@ describe('a bad policy changes nothing', () => {
   ];
   for (const [what, text, complaint] of bad) {
     it(`${what} keeps the old policy, and says file, line and column`, async () => {
-      daemon.write('servers/fx.toml', text);
+      daemon.writeExactly('servers/fx.toml', text);
       // The good half of a change that is bad elsewhere is not taken either.
       daemon.write('servers/fx2.toml', policy(['echo', 'env']));
       await until('the daemon complains', async () => complaint.test(await complaints()));
@@ -119,7 +120,7 @@ describe('a bad policy changes nothing', () => {
   });
 
   it('a new file starts a server, a file that is gone stops it', async () => {
-    daemon.write('new.tmp', policy(['echo']));
+    daemon.write('new.tmp', inContract(policy(['echo'])));
     renameSync(join(daemon.policies, 'new.tmp'), join(daemon.policies, 'servers', 'new.toml'));
     let fresh: TestSession | undefined;
     await until(
@@ -147,7 +148,10 @@ describe('a bad policy changes nothing', () => {
   it('at the start, every complaint is printed and the exit code is 78', async () => {
     await daemon.end();
     daemon.write('servers/fx.toml', `${policy(['echo'])}commnad = "x"\n`);
-    daemon.write('servers/fx2.toml', serving('answers', `sharing = "some"\n${rule('allow', ['echo'])}`));
+    daemon.writeExactly(
+      'servers/fx2.toml',
+      serving('answers', `sharing = "some"\n${rule('allow', ['echo'])}`),
+    );
     daemon.write('mcpd.toml', '[listne]\nport = 1\n');
     const start = await daemon.mcpd(['run', '--policies', daemon.policies]);
     assert.equal(start.code, 78);

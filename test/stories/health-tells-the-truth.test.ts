@@ -38,6 +38,8 @@ describe('health tells the truth', () => {
         },
       });
       otherKey = await daemon.addKey('somebody-else');
+      // The one that the tester does not see may take longer.
+      await until('both servers run', async () => (await get(daemon, '/readyz')).body.status === 'healthy');
     });
     after(async () => daemon[Symbol.asyncDispose]());
 

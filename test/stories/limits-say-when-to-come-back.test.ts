@@ -13,7 +13,19 @@ const policies = {
   ),
   'per-tool': serving(
     'answers',
+    `${rawEnv}[limits]\nper_caller_and_tool = "2/h"\n${rule('allow', ['echo', 'list_dir'])}`,
+  ),
+  'for-all': serving(
+    'answers',
     `${rawEnv}[limits]\nper_tool = "2/h"\n${rule('allow', ['echo', 'list_dir'])}`,
+  ),
+  spending: serving(
+    'answers',
+    `${rawEnv}[[limit]]\nname = "spend"\ntools = ["echo"]\nbudget = "sum(args.amount) <= 5/h"\n${rule('allow', ['echo'])}`,
+  ),
+  shadow: serving(
+    'answers',
+    `mode = "observe"\n${rawEnv}[limits]\nper_caller = "1/h"\n${rule('allow', ['echo'])}`,
   ),
   'per-rule': serving(
     'answers',
@@ -87,6 +99,40 @@ describe('limits say when to come back', () => {
     await exhausted(await daemon.session('per-tool'), 'echo', /2\/h/);
     await passes(session, 'list_dir');
     await passes(await daemon.session('per-tool', { key: otherKey }), 'echo');
+  });
+
+  it('all callers together may make so many calls to one tool', async () => {
+    await passes(await daemon.session('for-all'), 'echo');
+    const other = await daemon.session('for-all', { key: otherKey });
+    await passes(other, 'echo');
+    await exhausted(other, 'echo', /2\/h per tool/);
+    await exhausted(await daemon.session('for-all'), 'echo', /2\/h per tool/);
+    await passes(other, 'list_dir');
+  });
+
+  it('calls may sum up to so much; what fits no budget is told that waiting does not help', async () => {
+    const session = await daemon.session('spending');
+    const spend = (amount: unknown) => session.call('echo', { text: 'x', amount });
+    assert.equal(textOf(await spend(3)), 'x');
+    const over = await spend(3);
+    assert.match(textOf(over), /"spend": sum\(args\.amount\) <= 5\/h.*Try again in \d+ s/);
+    assert.ok(Number(over.headers.get('retry-after')) > 1800);
+    assert.equal(textOf(await spend(2)), 'x');
+    for (const [amount, why] of [
+      [undefined, 'missing'],
+      ['1', 'no number'],
+      [-1, 'negative'],
+      [6, 'more than all of it'],
+    ] as const) {
+      const unfit = await spend(amount);
+      assert.match(textOf(unfit), new RegExp(`"amount" is ${why}.*Waiting does not help`));
+      assert.equal(unfit.headers.get('retry-after'), null);
+    }
+  });
+
+  it('where limits are only observed nothing is refused', async () => {
+    const session = await daemon.session('shadow');
+    for (let i = 0; i < 3; i++) await passes(session, 'echo');
   });
 
   it('a rule may have a limit of its own, for each of its targets', async () => {

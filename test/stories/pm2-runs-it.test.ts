@@ -351,7 +351,7 @@ describe('PM2 runs it', { timeout: 100_000 }, () => {
   });
 
   it('a configuration that cannot be read ends it with 78, and PM2 leaves it at that', async () => {
-    daemon.write('servers/own.toml', 'command = ');
+    daemon.writeExactly('servers/own.toml', 'command = ');
     const seen = pm2.starts;
     await pm2.run(['start', 'mcpd']);
     await until('PM2 has seen it end', async () => (await pm2.app()).exitCode === 78);

@@ -25,7 +25,7 @@ describe('the audit tells the story', () => {
   before(async () => {
     daemon = await TestDaemon.start({
       servers: {
-        fx: serving('answers', `${rules}[limits]\nper_tool = "1000/h"\n`),
+        fx: serving('answers', `${rules}[limits]\nper_caller_and_tool = "1000/h"\n`),
         full: serving('answers', `record_payloads = true\n${rules}`),
         dies: serving('crashes-after', `[env]\nCRASH_AFTER = "0"\n${rule('allow', ['work'])}`),
       },

@@ -46,6 +46,20 @@ export const rule = (verdict: 'allow' | 'deny' | 'confirm', tools: readonly stri
 /** For a server that writes every byte of its stdin to a file: `daemon.raw()`. */
 export const rawEnv = '[env]\nFX_RAW = "$DIR/raw.log"\n';
 
+/**
+ * A server file with an owner, a class for every tool and no pins, where a test says nothing about them: without those,
+ * nothing may be called, and most tests are about something else.
+ */
+export function inContract(text: string): string {
+  const owner = /^(owner|extends) =/m.test(text) ? '' : 'owner = "tests"\n';
+  const classes = /^\[tools\./m.test(text)
+    ? ''
+    : '\n[tools."*"]\nrisk = "destructive"\neffect = "whatever the test wants"\n';
+  // Servers of the tests have tools that they do not list, or list to some only.
+  const pins = /^pins =/m.test(text) ? '' : 'pins = "off"\n';
+  return `${owner}${pins}${text}${classes}`;
+}
+
 export type Run = { readonly code: number; readonly stdout: string; readonly stderr: string };
 
 export class TestDaemon {
@@ -112,8 +126,13 @@ export class TestDaemon {
     };
   }
 
-  /** Writes a policy file, whole. */
+  /** Writes a policy file, whole; see `inContract`. */
   write(file: string, text: string): void {
+    this.writeExactly(file, file.startsWith('servers/') ? inContract(text) : text);
+  }
+
+  /** The same, and nothing else: lines and columns are those of the text. */
+  writeExactly(file: string, text: string): void {
     const filled = text
       .replaceAll('$NODE', process.execPath)
       .replaceAll('$FIXTURES', join(projectRoot, 'test', 'fixtures', 'servers'));

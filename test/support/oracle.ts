@@ -125,6 +125,10 @@ export type SeenCall = {
   readonly method: string;
   /** The tool, prompt or URI; the empty string where there is none. */
   readonly target: string;
+  /** Its arguments, as this reader finds them. */
+  readonly args: Node | undefined;
+  /** One of the arguments, as this reader finds it. */
+  readonly argument: (name: string) => Node | undefined;
   /** Which reader sees it. */
   readonly reader: string;
 };
@@ -166,7 +170,15 @@ function callIn(message: Node, pick: Pick, reader: string): SeenCall | undefined
     ref?.kind === 'object' ? pick(ref.members, 'uri') : undefined,
   ];
   const named = targets.find((it) => it?.kind === 'string');
-  return { method: method.value, target: named?.kind === 'string' ? named.value : '', reader };
+  const args = pick(members, 'arguments');
+  const argument = (name: string) => (args?.kind === 'object' ? pick(args.members, name) : undefined);
+  return {
+    method: method.value,
+    target: named?.kind === 'string' ? named.value : '',
+    args,
+    argument,
+    reader,
+  };
 }
 
 const reserved = [

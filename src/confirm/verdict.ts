@@ -1,0 +1,58 @@
+import type { Consent } from '../domain/decision.ts';
+import type { Ending, Open } from './open-questions.ts';
+import type { Question } from './question.ts';
+
+/** What somebody says. `by` names who: an operator, or `webhook:NAME/PERSON`. */
+export type Verdict = {
+  readonly verdict: 'approve' | 'deny';
+  readonly by: string;
+  readonly reason?: string | undefined;
+  /** For a yes: for how long it is good for calls that are alike, too. */
+  readonly forMs?: number | undefined;
+};
+
+/** What became of an answer. Only `taken`, and `counted` with `changed`, changed anything. */
+export type Answered =
+  | {
+      readonly kind: 'taken';
+      readonly ending: 'approved' | 'declined';
+      readonly question: Question;
+      /** For how long the yes is good for calls that are alike; 0: for this one only. */
+      readonly leaseMs: number;
+    }
+  /** A yes, and so many more are needed. */
+  | {
+      readonly kind: 'counted';
+      readonly question: Question;
+      readonly still: number;
+      readonly changed: boolean;
+    }
+  | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'already'; readonly ending: Ending; readonly by: string | undefined }
+  | { readonly kind: 'unknown' };
+
+/** Why a yes is not taken; a no always is. */
+export function whyNot({ question, asking }: Open, channel: string, forMs: number): string | undefined {
+  if (!question.channels.includes(channel))
+    return `this question goes to ${question.channels.join(' and ')}; of the operator, a no is taken and a yes is not`;
+  if (forMs > 0 && asking.leaseMsMax === 0)
+    return `the rule ${question.rule} lets nobody say yes for more than this one call (lease_max)`;
+  return undefined;
+}
+
+export function channelOf(by: string): string {
+  const [, name] = /^webhook:([^/]*)\//.exec(by) ?? [];
+  return name === undefined ? 'operator' : `webhook:${name}`;
+}
+
+export function asItStands({ question, votes }: Open): Question {
+  return { ...question, approvedBy: votes.map(({ by }) => by) };
+}
+
+export function userOf({ bound }: Open): string {
+  return `caller:${bound.caller}`;
+}
+
+export function userSaidNo(open: Open): Consent {
+  return { kind: 'declined', by: userOf(open), reason: 'The user did not agree.' };
+}

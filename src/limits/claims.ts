@@ -1,0 +1,191 @@
+import { hash } from 'node:crypto';
+import type { Call, Target } from '../domain/call.ts';
+import type { Permit, Rate } from '../domain/decision.ts';
+import type { Limit, Orders } from '../domain/orders.ts';
+import { amountOf, mostOf } from './amount.ts';
+import type { Want } from './places.ts';
+import type { Bound } from './window.ts';
+
+/** One count that a call adds to. */
+export type Claim = {
+  readonly key: string;
+  /** Calls, or millionths of what a budget sums up. */
+  readonly amount: number;
+  readonly bounds: readonly WordedBound[];
+  /** The longest span among the bounds. */
+  readonly keepMs: number;
+};
+export type WordedBound = Bound & { readonly words: string };
+
+/** Everything that a call must find room in. */
+export type Claims = {
+  readonly counts: readonly Claim[];
+  readonly places: readonly Want[];
+  /** Why the call fits no budget, however long it waits: its amount cannot be told, or is more than all of it. */
+  readonly unfit: string | undefined;
+};
+
+/** Asking how a task goes is not using the tool again. */
+const free: ReadonlySet<Target['kind']> = new Set(['protocol', 'upcall', 'task', 'subscription']);
+
+/** The limits of a call; undefined where it has none. The protocol's own messages, notifications and replies are free. */
+export function claimsOf(orders: Orders, call: Call, permit: Permit, charged: boolean): Claims | undefined {
+  if (call.message.kind !== 'request' || free.has(call.target.kind)) return undefined;
+  const own = orders.servers.get(call.server)?.limits ?? [];
+  if (orders.limits.length === 0 && own.length === 0 && permit.rates.length === 0) return undefined;
+  const counts: Claim[] = [];
+  const places: Want[] = [];
+  let unfit: Claims['unfit'];
+  for (const limit of [...prepared(orders.limits), ...prepared(own)]) {
+    if (!isMeant(limit, call)) continue;
+    const key = keyOf(limit, call);
+    if (limit.bounds.length > 0) counts.push({ key, amount: 1, bounds: limit.bounds, keepMs: limit.keepMs });
+    if (limit.place !== undefined) places.push({ key, ...limit.place });
+    const budget = limit.budget;
+    if (budget === undefined || call.target.kind !== 'tool') continue;
+    const amount = amountOf(budget.text, call);
+    if (amount.kind === 'unfit') unfit ??= `${budget.bound.words} (${amount.why})`;
+    else if (amount.millionths > 0)
+      counts.push({
+        key: `${key}$`,
+        amount: amount.millionths,
+        bounds: [budget.bound],
+        keepMs: Math.ceil(budget.bound.perMs),
+      });
+  }
+  const byRule = claimOfRule(call, permit);
+  if (byRule !== undefined) counts.push(byRule);
+  return charged ? { counts: [], places, unfit: undefined } : { counts, places, unfit };
+}
+
+function claimOfRule(call: Call, { rates, rule }: Permit): Claim | undefined {
+  if (rates.length === 0) return undefined;
+  const key = digest(`rule\0${call.server}\0${rule}\0${call.principal.name}\0${targetKey(call.target)}`);
+  const bounds = rates.map((rate) => bounded(rate, `${rate.text} per caller, rule and target`));
+  return { key, amount: 1, bounds, keepMs: longest(rates) };
+}
+
+/** A limit with what need not be worked out for every call. */
+type Prepared = {
+  readonly limit: Limit;
+  readonly key: string;
+  readonly bounds: readonly WordedBound[];
+  readonly keepMs: number;
+  readonly budget:
+    { readonly text: NonNullable<Limit['text']['budget']>; readonly bound: WordedBound } | undefined;
+  readonly place: Omit<Want, 'key'> | undefined;
+};
+
+/** By the list they stand in, which is frozen and lives as long as its orders. */
+const known = new WeakMap<readonly Limit[], readonly Prepared[]>();
+
+function prepared(limits: readonly Limit[]): readonly Prepared[] {
+  let found = known.get(limits);
+  if (found === undefined) known.set(limits, (found = prepareAll(limits)));
+  return found;
+}
+
+function prepareAll(limits: readonly Limit[]): readonly Prepared[] {
+  const seen = new Map<string, number>();
+  return limits.map((limit) => {
+    const { name } = limit.text;
+    // A file and the one it extends may both have a limit of this name. Each keeps a count of its own: they may be of
+    // different tools.
+    const before = seen.get(name) ?? 0;
+    seen.set(name, before + 1);
+    return prepare(limit, `limit\0${limit.server ?? ''}\0${name}\0${before}`);
+  });
+}
+
+function prepare(limit: Limit, key: string): Prepared {
+  const { rates, budget, concurrency, waiting } = limit.text;
+  return {
+    limit,
+    key,
+    bounds: rates.map((rate) => bounded(rate, words(limit, rate.text))),
+    keepMs: longest(rates),
+    budget: budget && {
+      text: budget,
+      bound: { most: mostOf(budget), perMs: budget.perMs, words: words(limit, budget.text) },
+    },
+    place:
+      concurrency === undefined
+        ? undefined
+        : { most: concurrency, waiting, words: words(limit, `${concurrency} at once`) },
+  };
+}
+
+/** What the keys of `[limits]` are called; a `[[limit]]` has a name that its owner gave it. */
+const plain: ReadonlySet<string> = new Set([
+  'per caller',
+  'per tool',
+  'per caller and tool',
+  'per server',
+  'in total',
+]);
+
+function words({ text: { name } }: Limit, what: string): string {
+  return plain.has(name) ? `${what} ${name}` : `the limit "${name}": ${what}`;
+}
+
+function bounded({ count, perMs }: Rate, said: string): WordedBound {
+  return { most: count, perMs, words: said };
+}
+
+function longest(rates: readonly Rate[]): number {
+  return Math.ceil(rates.reduce((most, { perMs }) => Math.max(most, perMs), 0));
+}
+
+/** A limit on tools, or on each tool, says nothing about what is no tool. */
+function isMeant({ limit }: Prepared, { target }: Call): boolean {
+  const { tools, text } = limit;
+  if (tools === undefined) return target.kind === 'tool' || !text.per.includes('tool');
+  return target.kind === 'tool' && tools.some((pattern) => pattern.test(target.name));
+}
+
+/** By the name of the credential, never by session: a new session is free. What a caller can choose stands last. */
+function keyOf({ key, limit }: Prepared, { principal, server, target }: Call): string {
+  const { per } = limit.text;
+  const caller = per.includes('caller') ? principal.name : '';
+  const tool = per.includes('tool') && target.kind === 'tool' ? `${server}\0${target.name}` : '';
+  return digest(`${key}\0${caller}\0${tool}`);
+}
+
+function targetKey(target: Target): string {
+  switch (target.kind) {
+    case 'tool':
+    case 'prompt':
+      return `${target.kind}\0${target.name}`;
+    case 'resource':
+      return `resource\0${target.uri}`;
+    case 'completion':
+      return `completion\0${target.of.kind}\0${target.of.kind === 'prompt' ? target.of.name : target.of.uri}`;
+    case 'task':
+      return `task\0${target.tool ?? target.id}`;
+    case 'subscription':
+      return 'subscription';
+    case 'listing':
+      return `listing\0${target.of}`;
+    case 'protocol':
+    case 'upcall':
+    case 'unknown':
+      return `${target.kind}\0${target.method}`;
+  }
+}
+
+/** As short as any other, however long a name a caller made up. */
+function digest(text: string): string {
+  if (text.length > digestedCharsMax) return hash('sha256', text, 'base64url');
+  let found = digests.get(text);
+  if (found === undefined) {
+    found = hash('sha256', text, 'base64url');
+    if (digests.size >= digestsMax) digests.clear();
+    digests.set(text, found);
+  }
+  return found;
+}
+
+/** The same callers use the same tools, and a digest costs as much as everything else about a limit. */
+const digests = new Map<string, string>();
+const digestsMax = 4096;
+const digestedCharsMax = 256;
