@@ -103,9 +103,11 @@ function cellsOf(record: JsonObject): readonly string[] {
 
 function endingOf(record: JsonObject): string {
   const tries = record['attempt'];
+  const decliner = textOf(record['declinedBy']);
   const parts = [
     textOf(record['outcome']),
-    textOf(record['error']),
+    // `declined declined` says nothing; who said no does.
+    decliner === '' ? textOf(record['error']) : `by ${decliner}`,
     quoted(textOf(objectAt(record, 'refusedBy')['rule'])),
     typeof tries === 'number' ? `at try ${tries}` : '',
   ];

@@ -47,6 +47,13 @@ test('what was observed, found and tried again is shown where there is any', () 
   assert.doesNotMatch(printFindings({ records: [{ kind: 'call', id: 'b' }], unreadable: 0 }), /WOULD|FOUND/);
 });
 
+test('who said no is shown, like who said yes', () => {
+  const call = { kind: 'call', id: 'a', outcome: 'declined', error: 'declined', declinedBy: 'olivia' };
+  assert.match(printFindings({ records: [call], unreadable: 0 }), /declined by olivia\n/);
+  const late = { kind: 'call', id: 'a', outcome: 'declined', error: 'expired' };
+  assert.match(printFindings({ records: [late], unreadable: 0 }), /declined expired/);
+});
+
 test('no record can make the terminal do anything', () => {
   const nasty = 'x\u001b[2J\r\n\u202e\u200b\u0085';
   const text = printFindings({
