@@ -9,7 +9,7 @@ import { compile } from '../../src/policy/compile.ts';
 import { decide } from '../../src/policy/decide.ts';
 import { Dice } from '../support/dice.ts';
 import { judge, type Question, type World } from './reference.ts';
-import { serverFile } from './support.ts';
+import { rule, serverFile } from './support.ts';
 
 /** Cases in all, and questions that are put to one policy. */
 const cases = 100_000;
@@ -243,7 +243,7 @@ function withUsual(question: Question, dice: Dice): Question {
 
 function worldOf(dice: Dice): World {
   const base = serverFile('fx', []);
-  const [like] = [emptyRule()];
+  const [like] = [rule('x', 'allow')];
   assert.ok(like !== undefined);
   const file: ServerFile = {
     ...base,
@@ -272,35 +272,6 @@ function worldOf(dice: Dice): World {
     },
     disk,
     now,
-  };
-}
-
-function emptyRule(): RuleText {
-  return {
-    name: 'x',
-    verdict: 'allow',
-    mode: 'enforce',
-    callers: undefined,
-    roles: undefined,
-    surfaces: undefined,
-    tools: [],
-    risk: undefined,
-    resources: [],
-    prompts: [],
-    upcalls: [],
-    methods: [],
-    args: [],
-    untilMs: undefined,
-    record: [],
-    rates: [],
-    asking: {
-      channels: [{ kind: 'operator' }],
-      approvals: 1,
-      answerWithinMs: 1000,
-      leaseMsMax: 0,
-      leaseSame: [],
-    },
-    place,
   };
 }
 
