@@ -7,6 +7,11 @@ const sampleBytes = 2048;
 
 /** How much nonsense a child may write in ten seconds before it counts as faulty. */
 export const nonsenseMax = { garbage: 1_000, stray: 20_000 } as const;
+/**
+ * What each answer that somebody waited for leaves a child to say besides. A shared child that answers 10 000 calls a second
+ * and logs a line for every fourth is busy, not faulty; the bound alone once ended such a child with all its callers.
+ */
+const straysPerAnswer = 4;
 
 export type TallyWork = {
   readonly clock: Clock;
@@ -23,6 +28,7 @@ export class Tally {
   readonly #work: TallyWork;
   #windowEnds = Number.NEGATIVE_INFINITY;
   #inWindow = { garbage: 0, stray: 0 };
+  #answers = 0;
   #samples = 0;
   #dropped = 0;
   #faulty = false;
@@ -49,16 +55,23 @@ export class Tally {
     this.#count('stray', 'notifications');
   }
 
+  /** An answer that somebody waited for. */
+  answered(): void {
+    this.#answers++;
+  }
+
   #count(kind: 'garbage' | 'stray', why: string): void {
     if (this.#faulty) return;
     const now = this.#work.clock.steadyMs();
     if (now >= this.#windowEnds) {
       this.#windowEnds = now + windowMs;
       this.#inWindow = { garbage: 0, stray: 0 };
+      this.#answers = 0;
       this.#samples = 0;
     }
-    if (++this.#inWindow[kind] <= nonsenseMax[kind]) return;
+    const max = nonsenseMax[kind] + (kind === 'stray' ? straysPerAnswer * this.#answers : 0);
+    if (++this.#inWindow[kind] <= max) return;
     this.#faulty = true;
-    this.#work.faulty(`wrote more than ${nonsenseMax[kind]} useless lines in ${windowMs / 1000} s (${why})`);
+    this.#work.faulty(`wrote more than ${max} useless lines in ${windowMs / 1000} s (${why})`);
   }
 }

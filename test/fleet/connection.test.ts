@@ -483,6 +483,19 @@ describe('nonsense', () => {
     assert.deepEqual(verdicts, []);
   });
 
+  it('a busy child may say more besides its answers than an idle one', async () => {
+    const { connection, verdicts, say } = bench({ concurrency: 2000, waitingMax: 2000 });
+    const all = Array.from({ length: 100 }, () => connection.ask(passOf(echo(1)).pass, 1000));
+    await turn();
+    say({ method: 'notifications/message', params: {} });
+    for (let id = 1; id <= 100; id++) say({ id, result: {} });
+    await Promise.all(all);
+    for (let i = 1; i < 20_400; i++) say({ method: 'notifications/message', params: {} });
+    assert.deepEqual(verdicts, []);
+    say({ method: 'notifications/message', params: {} });
+    assert.equal(verdicts.length, 1);
+  });
+
   it('a flood of notifications is', () => {
     const { verdicts, say } = bench();
     for (let i = 0; i <= 20_000; i++) say({ method: 'notifications/message', params: {} });
