@@ -1,7 +1,8 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from './domain/faults.ts';
+import { readOurs, shellWord } from './files/ours.ts';
 
 /**
  * The mark that every child of this state directory carries in its environment, the same after a restart: by it, leftovers
@@ -28,15 +29,17 @@ function keptHex(path: string, bytes: number): string {
   } catch (reason) {
     if ((reason as NodeJS.ErrnoException).code !== 'EEXIST') throw unusable(path, reason);
   }
-  const hex = readFileSync(path, 'utf8').trim();
-  if (!/^[0-9a-f]+$/.test(hex) || hex.length !== bytes * 2) throw unusable(path, undefined);
+  // Whoever else could read or choose it could seal what only we may seal, or pass for our children.
+  const hex = readOurs(path, { bytesMax: 1024, closed: 'to everybody' })?.toString('utf8').trim();
+  if (hex === undefined || !/^[0-9a-f]+$/.test(hex) || hex.length !== bytes * 2)
+    throw unusable(path, undefined);
   return hex;
 }
 
 function unusable(path: string, cause: unknown): Fault {
   return new Fault('CONFIG_INVALID', {
     detail: `${path} cannot be used`,
-    hint: `remove it: rm ${path}`,
+    hint: `rm ${shellWord(path)} (a new one is made at the next start)`,
     cause,
   });
 }

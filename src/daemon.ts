@@ -1,34 +1,19 @@
-import { join } from 'node:path';
-import { Audit } from './audit/trail.ts';
-import { Journal } from './audit/journal.ts';
-import { shortHash } from './audit/outside.ts';
-import { Scribe } from './audit/scribe.ts';
 import type { DataPlane } from './call/data-plane.ts';
 import { handleUpcall } from './call/handle-upcall.ts';
-import { CallsInFlight } from './call/in-flight.ts';
-import { anyone, identify, signIn, type SignInPolicy } from './callers/identify.ts';
-import { loadKeyRing, type KeyRing } from './callers/keys.ts';
-import { SessionStore } from './callers/sessions.ts';
-import { TaskLedger } from './callers/tasks.ts';
 import { printComplaint } from './config/complaint.ts';
 import type { DaemonFile } from './config/schema.ts';
 import { openStateDir, type Environment, type StateDir } from './config/state-dir.ts';
 import { watchPolicies, type Watch } from './config/watch.ts';
-import { Gate } from './confirm/gate.ts';
 import { ControlSocket } from './control/socket.ts';
-import { childCookie, redactionKey, sealKey } from './cookie.ts';
+import { redactionKey } from './cookie.ts';
 import type { Principal } from './domain/caller.ts';
-import type { Facts } from './domain/decision.ts';
 import { realClock } from './domain/clock.ts';
 import { Fault } from './domain/faults.ts';
 import type { Json, JsonText } from './domain/message.ts';
 import type { Orders, Pattern } from './domain/orders.ts';
-import { Fleet } from './fleet/fleet.ts';
 import { sweep } from './fleet/sweep.ts';
 import { addressesOf } from './front/address.ts';
 import { Fronts } from './fronts.ts';
-import { Breakers } from './limits/breakers.ts';
-import { Limiter } from './limits/limiter.ts';
 import { openHall, type Hall } from './hall.ts';
 import { openLog, type Log } from './log.ts';
 import type { AdminPlane } from './operate/admin-plane.ts';
@@ -40,31 +25,35 @@ import { refusal, type Reply } from './operate/reply.ts';
 import { judge, type Health } from './operate/status.ts';
 import { nothingSwitchedOff, SwitchStore } from './operate/switches.ts';
 import { readPolicies, whatNeedsRestart } from './policy-files.ts';
-import type { PinStore } from './pins/pin-store.ts';
 import { namePattern } from './policy/match.ts';
 import { misfit } from './policy/arguments.ts';
 import { idlePatterns, type Preview } from './policy/preview.ts';
-import { realPath } from './real-path.ts';
-import { Rounds } from './rounds/rounds.ts';
 import { Redactor } from './redact/redact.ts';
-import { resolveSecrets } from './secrets/resolve.ts';
-import { Takes } from './state/takes.ts';
-import { openPins } from './open-pins.ts';
 import { version } from './version.ts';
 import { previewsFor, vitalsFor } from './vitals.ts';
-import { WebhookDesk } from './webhook-desk.ts';
+import { dataPlaneOf } from './planes.ts';
+import { openRooms, type Rooms } from './rooms.ts';
+import { openOAuth, type OAuthHouse } from './oauth-house.ts';
+import { HouseSecrets } from './open-secrets.ts';
+import { SignInHouse } from './sign-in-house.ts';
+import { runOnce } from './fleet/process.ts';
+import { Wall } from './wall/wall.ts';
+import { childCookie } from './cookie.ts';
+import { peerUid } from './native.ts';
+import { listOperators, personOf } from './operate/operator-file.ts';
+import { isGood } from './operate/operator-records.ts';
 
 export type DaemonOptions = {
   readonly policies: string;
   readonly env: Environment;
   readonly isTty: boolean;
+  /** Asks the person at the terminal for the passphrase of the vault; undefined where there is none. */
+  readonly passphrase?: (() => Promise<string>) | undefined;
   readonly stdout: { readonly write: (text: string) => unknown };
 };
 
 /** How often the daemon looks for sessions that nobody uses. */
 const sweepEveryMs = 30_000;
-/** How long a client may take to answer a server's questions before it has to start its call over. */
-const roundValidMs = 10 * 60_000;
 /** For the first start of all servers; later ones come up while calls are served. */
 const readyWithinMs = 25_000;
 
@@ -75,37 +64,20 @@ export class Daemon {
   readonly #options: DaemonOptions;
   readonly #log: Log;
   readonly #redactor: Redactor;
-  readonly #inFlight = new CallsInFlight();
-  readonly #tasks = new TaskLedger();
-  #rounds!: Rounds;
   readonly #startedAt = realClock.steadyMs();
   readonly #switches: SwitchStore;
   readonly #grants: GrantStore;
   /** Of the policy files at the start. */
   readonly #digest: string;
   #orders: Orders;
-  #keys: KeyRing;
-  #audit!: Audit;
-  #scribe!: Scribe;
-  #fleet!: Fleet;
-  #sessions!: SessionStore;
+  /** Of mcpd.toml as it was read last: where secrets are, and what besides servers needs one. */
+  #written: Pick<DaemonFile, 'secrets' | 'webhooks' | 'oauth'>;
+  #secrets!: HouseSecrets;
+  #oauth!: OAuthHouse;
+  #callers!: SignInHouse;
+  #rooms!: Rooms;
+  #data!: DataPlane;
   #hall!: Hall;
-  #gate!: Gate;
-  #limiter!: Limiter;
-  #takes!: Takes;
-  #pins!: PinStore;
-  readonly #breakers = new Breakers({ clock: realClock, random: Math.random });
-  readonly #webhooks = new WebhookDesk({
-    clock: realClock,
-    version,
-    log: (...line) => this.#log.log(...line),
-    learn: (secret) => void this.#redactor.learn(secret),
-    gate: {
-      answer: (id, verdict) => this.#gate.answer(id, verdict),
-      unreachable: (...about) => this.#gate.unreachable(...about),
-    },
-    record: (record) => this.#audit.command(record),
-  });
   #fronts!: Fronts;
   readonly #control: ControlSocket;
   #watch: Watch | undefined;
@@ -135,7 +107,7 @@ export class Daemon {
     this.#orders = orders;
     this.#switches = switches;
     this.#grants = grants;
-    this.#keys = loadKeyRing(state.dir);
+    this.#written = loaded.daemon;
   }
 
   /** Throws `CONFIG_INVALID` with everything that is wrong, before any server is started. */
@@ -166,7 +138,10 @@ export class Daemon {
           : daemon.#carryOut(order),
       // A line of JSON: as plain text, a find could reach across two of its strings and take a member away.
       redact: (line) => redactor.clean(line as JsonText),
+      peerUid,
+      personOf: (token) => personOf(state.dir, token, realClock.wallMs()),
     });
+    redactor.learn(control.token);
     try {
       const building = await Daemon.#build(options, state, control, redactor);
       await building.#open();
@@ -209,109 +184,54 @@ export class Daemon {
   }
 
   get url(): string {
-    return addressesOf(this.file.listen.host, this.file.listen.port).url;
+    const { host, port, tls } = this.file.listen;
+    return addressesOf(host, port, tls !== undefined).url;
   }
 
   async #open(): Promise<void> {
-    const cookie = childCookie(this.state.dir);
+    const { file, state } = this;
+    const cookie = childCookie(state.dir);
     const leftovers = sweep(cookie);
     if (leftovers.length > 0)
       this.#log.log('warn', { pids: leftovers }, 'ended servers that an earlier mcpd left behind');
-
-    this.#scribe = new Scribe({
-      open: () => Journal.open({ dir: this.state.auditDir }),
-      clock: realClock,
-      onTrouble: (fault) => this.#onJournal(fault),
-    });
-    this.#audit = new Audit({
-      scribe: this.#scribe,
-      clock: realClock,
-      redact: (line) => this.#redactor.clean(line as JsonText),
-      describe: (server, tool) => this.#describe(server, tool),
-      policyOf: (server) => this.#orders.servers.get(server),
-    });
-    this.#rounds = new Rounds({
-      clock: realClock,
-      key: sealKey(this.state.dir),
-      validMs: roundValidMs,
-      ordersVersion: () => this.#orders.version,
-      bindingOf: (call) => this.#fleet.bindingOf(call),
-    });
-    this.#gate = new Gate({
-      clock: realClock,
-      redact: (text) => this.#redactor.clean(text),
-      bindingOf: (call) => this.#fleet.bindingOf(call),
-      ordersVersion: () => this.#orders.version,
-      pose: (call, posed) => this.#rounds.pose(call, posed),
-      notify: (question, webhook) => this.#webhooks.ask(question, webhook),
-      pendingMax: this.file.questionsMax,
-      onAsk: (question) =>
-        this.#log.log(
-          'warn',
-          { id: question.callId, caller: question.caller, server: question.server, target: question.target },
-          `a call waits for a yes: mcpd ctl approve ${question.id}`,
-        ),
-    });
-    this.#takes = Takes.open({ path: join(this.state.dir, 'takes') });
-    this.#limiter = new Limiter({ clock: realClock, store: this.#takes });
-    this.#pins = openPins({
-      stateDir: this.state.dir,
-      mode: (server) => this.#orders.servers.get(server)?.contract.pins ?? 'first',
-      clean: (definition) => this.#redactor.clean(definition),
-      log: (...line) => this.#log.log(...line),
-    });
-    this.#fleet = new Fleet({
-      clock: realClock,
-      random: Math.random,
+    this.#secrets = this.#openSecrets(cookie);
+    this.#applySecrets(this.#orders);
+    const wall = await this.#openWall();
+    this.#rooms = openRooms({
+      file,
+      state,
       cookie,
+      wall,
+      secrets: this.#secrets,
+      log: this.#log,
+      redactor: this.#redactor,
+      orders: () => this.#orders,
+      onUpcall: (upcall) => handleUpcall(upcall, this.#data),
+      onSessionEnd: (session) => this.#hall.ended(session),
+      onJournal: (fault) => this.#onJournal(fault),
+      report: (fault, id) => this.#report(fault, id),
+    });
+    this.#data = dataPlaneOf({
+      rooms: this.#rooms,
+      redactor: this.#redactor,
+      orders: () => this.#orders,
+      callers: { identify: (credentials) => this.#callers.desk.identify(credentials) },
+    });
+    this.#oauth = openOAuth({
+      file,
       version,
-      log: (level, fields, message) => this.#log.log(level, withShortSession(fields), message),
-      clean: (text) => this.#redactor.cleanText(text),
-      bounds: { depthMax: 512 },
-      secretsFor: async (spec) => {
-        const values = await resolveSecrets(spec.secrets, spec.cwd);
-        for (const [name, value] of Object.entries(values)) {
-          const learned = this.#redactor.learn(value);
-          if (learned.kind !== 'learned')
-            this.#log.log(
-              'warn',
-              { server: spec.name, variable: name },
-              `a secret is ${learned.kind} to be redacted from answers`,
-            );
-        }
-        return values;
-      },
-      onInstanceEnd: () => this.#gate.recheck(),
-      onTools: (server, definitions) => this.#pins.saw(server, definitions, 'own', true),
-      onUpcall: (upcall) => {
-        try {
-          handleUpcall(upcall, this.dataPlane);
-        } catch (reason) {
-          this.#report(Fault.from(reason), upcall.server);
-        }
+      secretOf: async ({ name, introspection }) => {
+        const value = await this.#secrets.secretOf(`oauth.${name}`, introspection?.clientSecret ?? '');
+        this.#redactor.learn(value);
+        return value;
       },
     });
-    this.#sessions = new SessionStore({
-      clock: realClock,
-      bounds: {
-        sessionsMax: this.file.sessions.max,
-        perCallerMax: this.file.sessions.perCallerMax,
-        idleMs: this.file.sessions.idleMs,
-      },
-      onEnd: (session) => {
-        this.#tasks.forget(session);
-        this.#pins.forgetSession(session.server, session.id);
-        this.#hall.ended(session);
-        this.#inFlight.haltWhere((call) => call.session.id === session.id, 'session ended');
-        this.#fleet
-          .endSession(session.id)
-          .catch((reason: unknown) => this.#report(Fault.from(reason), session.server));
-      },
-    });
-    this.#hall = openHall(this.dataPlane, this.#sessions, this.#fleet, this.file.profiles);
-    await this.#webhooks.apply(this.file.webhooks);
+    this.#callers = this.#openCallers();
+    this.#hall = openHall(this.#data, this.#rooms.sessions, this.#rooms.fleet, file.profiles);
+    await this.#rooms.webhooks.apply(this.file.webhooks);
     this.#fronts = await this.#openFronts();
-    this.#fleet.apply(specsOf(this.#orders));
+    this.#callers.watch();
+    this.#rooms.fleet.apply(specsOf(this.#orders));
     this.#sweeper = setInterval(() => this.#sweep(), sweepEveryMs);
     const reload = this.reload;
     this.#watch = watchPolicies({
@@ -325,22 +245,22 @@ export class Daemon {
   }
 
   #sweep(): void {
-    this.#sessions.sweep(
-      (session) => this.#inFlight.newest(session) !== undefined || this.#hall.isBusy(session),
+    this.#rooms.sessions.sweep(
+      (session) => this.#rooms.inFlight.newest(session) !== undefined || this.#hall.isBusy(session),
     );
-    this.#limiter.keepTime();
-    this.#gate.recheck();
+    this.#rooms.limiter.keepTime();
+    this.#rooms.gate.recheck();
   }
 
   /** Resolves when every server has started or failed to. */
   async settled(): Promise<void> {
-    await this.#fleet.waitReady(readyWithinMs);
+    await this.#rooms.fleet.waitReady(readyWithinMs);
     for (const says of this.idleRules()) this.#log.log('warn', {}, says);
   }
 
   /** Rules that name tools which no server offers, a sentence each. */
   idleRules(): string[] {
-    return this.#fleet
+    return this.#rooms.fleet
       .status()
       .flatMap(({ name, catalog }) =>
         catalog === undefined
@@ -352,67 +272,56 @@ export class Daemon {
       );
   }
 
-  readonly dataPlane: DataPlane = {
-    audit: {
-      open: (arrival) => this.#audit.open(arrival),
-      upcall: (...about) => this.#audit.upcall(...about),
-    },
-    callers: {
-      identify: (credentials) => identify(credentials, this.#keys, this.#signInPolicy),
-    },
-    sessions: {
-      resolve: (principal, arrival) => this.#sessions.resolve(principal, arrival),
-      agree: (call, answer) => this.#sessions.agree(call, answer),
-      reachedBy: (upcall) => this.#sessions.reachedBy(upcall),
-      standing: (session) => this.#sessions.standing(session),
-    },
-    orders: { current: () => this.#orders },
-    inFlight: this.#inFlight,
-    facts: this.#facts(),
-    pins: { saw: (call, answer) => this.#pins.heard(call, answer) },
-    limits: { charge: (...about) => this.#limiter.charge(...about) },
-    breakers: this.#breakers,
-    gate: {
-      ask: (call, permit, orders) => this.#gate.ask(call, permit, orders),
-      continues: (...about) => this.#gate.continues(...about),
-      awaits: (call) => this.#gate.awaits(call),
-      hear: (call) => this.#gate.hear(call),
-    },
-    tasks: this.#tasks,
-    rounds: {
-      resume: (call) => this.#rounds.resume(call),
-      pause: (call, answer, approval) => this.#rounds.pause(call, answer, approval),
-    },
-    fleet: {
-      forward: (pass) => this.#fleet.forward(pass),
-      mirrored: (server, tool) => this.#fleet.catalog(server)?.mirrored.get(tool) ?? [],
-      inputSchema: (server, tool) => this.#fleet.catalog(server)?.tools.get(tool)?.inputSchema,
-      bindingOf: (call) => this.#fleet.bindingOf(call),
-    },
-    redactor: {
-      clean: (text) => this.#redactor.clean(text),
-      inward: (orders, call) => this.#redactor.inwardSoon(orders, call),
-      outward: (orders, call, answer) => this.#redactor.outward(orders, call, answer),
-      aside: (orders, server, text) => this.#redactor.aside(orders, server, text),
-    },
-  };
+  #openSecrets(cookie: string): HouseSecrets {
+    return new HouseSecrets({
+      stateDir: this.state.dir,
+      env: this.#options.env,
+      cookie,
+      passphrase: this.#options.passphrase,
+      learn: (value) => this.#redactor.learn(value),
+      forget: (value) => this.#redactor.forget(value),
+      log: (...line) => this.#log.log(...line),
+      fleet: () => this.#rooms.fleet,
+    });
+  }
+
+  #applySecrets(orders: Orders): void {
+    const { secrets, webhooks, oauth } = this.#written;
+    const clients = oauth.flatMap(({ introspection: it }) =>
+      it === undefined ? [] : [{ secret: it.clientSecret }],
+    );
+    this.#secrets.apply(secrets, specsOf(orders), [...webhooks, ...clients]);
+  }
+
+  #openWall(): Promise<Wall> {
+    const { env, policies } = this.#options;
+    return Wall.open({
+      stateDir: this.state.dir,
+      policies,
+      execPath: process.execPath,
+      home: env['HOME'] ?? '/',
+      run: runOnce,
+      log: (level, fields, message) => this.#log.log(level, { ...fields }, message),
+    });
+  }
+
+  #openCallers(): SignInHouse {
+    return new SignInHouse({
+      file: this.file,
+      dir: this.state.dir,
+      compile: namePattern,
+      tokens: this.#oauth.tokens,
+      resourceOf: this.#oauth.resourceOf,
+      // An open stream asks for no credential again.
+      changed: () => this.#rooms.sessions.endWhere(({ principal }) => !this.#callers.desk.stands(principal)),
+      failed: (reason, what) => this.#log.log('warn', { reason: String(reason) }, what),
+    });
+  }
 
   /** Whether structured content fits what the tool says it gives. */
   #fits(server: string, tool: string, structured: Json): boolean | undefined {
-    const schema = this.#fleet.catalog(server)?.tools.get(tool)?.outputSchema;
+    const schema = this.#rooms.fleet.catalog(server)?.tools.get(tool)?.outputSchema;
     return schema === undefined ? undefined : misfit(schema, structured) === undefined;
-  }
-
-  #facts(): Facts {
-    return {
-      nowMs: realClock.wallMs,
-      tool: (server, tool) => {
-        const admits = this.#fleet.catalog(server)?.tools.get(tool)?.admits;
-        const quarantined = this.#pins.quarantine(server, tool);
-        return admits === undefined && quarantined === undefined ? undefined : { admits, quarantined };
-      },
-      realPath,
-    };
   }
 
   /** Reads the policy files again: new orders whole, or the old ones and why. */
@@ -422,9 +331,15 @@ export class Daemon {
       orders: { current: () => this.#orders, replace: (next) => this.#obey(next) },
       switches: { current: () => this.#switches.current(), changes: () => this.#switches.changes() },
       grants: { current: () => this.#grants.current(), changes: () => this.#grants.changes() },
-      fleet: { apply: (orders) => this.#fleet.apply(specsOf(orders)) },
+      fleet: {
+        apply: (orders) => {
+          this.#applySecrets(orders);
+          this.#rooms.fleet.apply(specsOf(orders));
+        },
+      },
     }),
     (reply) => {
+      this.#fronts.reload();
       this.#reloadFault = reply.ok ? undefined : reply.complaints.join('; ');
       if (!reply.ok)
         this.#log.log(
@@ -446,7 +361,7 @@ export class Daemon {
   #obey(orders: Orders): void {
     this.#orders = orders;
     // Who waits for a yes that would be worth nothing any more is told so now.
-    this.#gate.recheck();
+    this.#rooms.gate.recheck();
   }
 
   #load(): Loaded {
@@ -457,7 +372,8 @@ export class Daemon {
       version: digest,
     }));
     if (!read.ok) return read;
-    void this.#webhooks.apply(read.loaded.daemon.webhooks);
+    this.#written = read.loaded.daemon;
+    void this.#rooms.webhooks.apply(read.loaded.daemon.webhooks);
     return { ok: true, orders: read.orders, needsRestart: whatNeedsRestart(this.file, read.loaded.daemon) };
   }
 
@@ -473,18 +389,29 @@ export class Daemon {
       },
       switches: this.#switches,
       grants: this.#grants,
-      pins: this.#pins,
-      facts: this.dataPlane.facts,
-      breakers: () => this.#breakers.states(),
-      gate: this.#gate,
-      fleet: this.#fleet,
-      inFlight: this.#inFlight,
+      pins: this.#rooms.pins,
+      facts: this.#data.facts,
+      breakers: () => this.#rooms.breakers.states(),
+      gate: this.#rooms.gate,
+      fleet: this.#rooms.fleet,
+      inFlight: this.#rooms.inFlight,
       keys: {
         reload: () => this.readKeys(),
-        names: () => this.#callerNames(),
+        names: () => this.#callers.desk.callerNames(),
+      },
+      secrets: {
+        report: () => this.#secrets.keeper.report(),
+        changed: async (reference, how) => {
+          await this.#rooms.webhooks.secretChanged(reference);
+          return this.#secrets.keeper.changed(reference, how);
+        },
+      },
+      packages: this.#rooms.packages,
+      operators: {
+        count: () => listOperators(this.state.dir).filter((it) => isGood(it, realClock.wallMs())).length,
       },
       policies: { reload: this.reload },
-      audit: this.#audit,
+      audit: this.#rooms.audit,
       health: () => this.health(),
       clock: realClock,
     };
@@ -495,16 +422,25 @@ export class Daemon {
       version,
       uptimeMs: realClock.steadyMs() - this.#startedAt,
       ordersVersion: this.#orders.version,
-      servers: this.#fleet.status(),
+      servers: this.#rooms.fleet.status(),
       switches: this.#switches.current(),
       switchesDurable: this.#switches.durable,
-      sessions: this.#sessions.count,
-      callsInFlight: this.#inFlight.count,
-      waitingQuestions: this.#gate.list().length,
+      sessions: this.#rooms.sessions.count,
+      callsInFlight: this.#rooms.inFlight.count,
+      waitingQuestions: this.#rooms.gate.list().length,
       journalFault: this.#journalFault,
       draining: this.#draining,
-      reloadFault: this.#reloadFault,
+      reloadFault: this.#stale(),
     });
+  }
+
+  /** What is on disk and not in force, and why. */
+  #stale(): string | undefined {
+    const faults = [
+      ...(this.#reloadFault === undefined ? [] : [this.#reloadFault]),
+      ...this.#fronts.faults(),
+    ];
+    return faults.length === 0 ? undefined : faults.join('; ');
   }
 
   /** What a caller would find behind each server. */
@@ -512,30 +448,19 @@ export class Daemon {
     return previewsFor(
       principal,
       this.#orders,
-      this.#fleet,
+      this.#rooms.fleet,
       (text) => this.#redactor.cleanText(text),
-      this.dataPlane.facts,
+      this.#data.facts,
     );
   }
 
-  get #signInPolicy(): SignInPolicy {
-    return { withoutKey: this.withoutKey };
-  }
-
   get keysMade(): number {
-    return this.#keys.byId.size;
+    return this.#callers.keysMade;
   }
 
-  /** Reads the keys again. Sessions of a caller whose key is gone end now: an open stream asks for no key again. */
+  /** Reads the keys again. Sessions of whoever lost theirs end now. */
   readKeys(): void {
-    this.#keys = loadKeyRing(this.state.dir);
-    const names = new Set(this.#callerNames());
-    this.#sessions.endWhere(({ principal }) => principal !== anyone && !names.has(principal.name));
-  }
-
-  #callerNames(): string[] {
-    const good = [...this.#keys.byId.values()].filter(({ revoked }) => !revoked);
-    return good.map(({ principal }) => principal.name);
+    this.#callers.readKeys();
   }
 
   get withoutKey(): boolean {
@@ -549,23 +474,25 @@ export class Daemon {
   async stop(why: string): Promise<void> {
     if (this.#draining) return;
     this.#draining = true;
-    this.#log.log('info', { why, inFlight: this.#inFlight.count }, 'mcpd is stopping');
+    this.#log.log('info', { why, inFlight: this.#rooms.inFlight.count }, 'mcpd is stopping');
     clearInterval(this.#sweeper);
     this.#hall.close();
     await this.#watch?.close();
-    this.#gate.drain();
-    this.#webhooks.close();
+    this.#rooms.gate.drain();
+    this.#rooms.webhooks.close();
+    this.#secrets.close();
     await this.#finished(this.file.drainWithinMs);
-    this.#inFlight.haltWhere(() => true, 'daemon stopping');
+    this.#rooms.inFlight.haltWhere(() => true, 'daemon stopping');
     await this.#finished(500);
     const shut = this.#fronts.shut();
-    this.#sessions.endWhere(() => true);
+    this.#rooms.sessions.endWhere(() => true);
     this.#fronts.closeIdle();
-    await this.#fleet.stop();
+    await this.#rooms.fleet.stop();
     this.#fronts.closeAll();
     await shut;
-    this.#takes.close();
-    await this.#audit.close().catch((reason: unknown) => this.#report(Fault.from(reason), 'journal'));
+    this.#rooms.takes.close();
+    await this.#callers.close();
+    await this.#rooms.audit.close().catch((reason: unknown) => this.#report(Fault.from(reason), 'journal'));
     await this.#control.close();
     this.#log.log('info', {}, 'mcpd has stopped');
     await this.#log.close();
@@ -573,7 +500,7 @@ export class Daemon {
 
   async #finished(withinMs: number): Promise<void> {
     const until = realClock.steadyMs() + withinMs;
-    while (this.#inFlight.count > 0 && realClock.steadyMs() < until)
+    while (this.#rooms.inFlight.count > 0 && realClock.steadyMs() < until)
       await new Promise((resolve) => setTimeout(resolve, 20));
     // One turn more, so that the last answers have left.
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -585,11 +512,12 @@ export class Daemon {
       file,
       frontSocket: this.state.frontSocket,
       plane: {
-        data: this.dataPlane,
+        data: this.#data,
         handle: (arrival) => this.#hall.handle(arrival),
-        signIn: (credentials) => signIn(credentials, this.#keys, this.#signInPolicy),
-        sessions: this.#sessions,
-        approvals: { take: (...about) => this.#webhooks.take(...about) },
+        signIn: (credentials, door) => this.#callers.desk.signIn(credentials, door),
+        oauth: this.#oauth.face,
+        sessions: this.#rooms.sessions,
+        approvals: { take: (...about) => this.#rooms.webhooks.take(...about) },
         bounds: { bytesMax: file.requests.bodyBytesMax, depthMax: file.requests.depthMax },
         pollAfterMs: file.sessions.pollAfterMs,
         wallMs: realClock.wallMs,
@@ -603,21 +531,9 @@ export class Daemon {
         }),
         ready: () => this.health().status,
         detail: (principal) =>
-          vitalsFor(principal, this.#orders, this.health(), this.#fleet, this.dataPlane.facts),
+          vitalsFor(principal, this.#orders, this.health(), this.#rooms.fleet, this.#data.facts),
       },
     });
-  }
-
-  #describe(
-    server: string,
-    tool: string | undefined,
-  ): { serverVersion?: string | undefined; toolDigest?: string | undefined } {
-    const catalog = this.#fleet.catalog(server);
-    if (catalog === undefined) return {};
-    return {
-      serverVersion: catalog.serverVersion,
-      toolDigest: tool === undefined ? undefined : catalog.tools.get(tool)?.digest.slice(0, 16),
-    };
   }
 
   #onJournal(fault: Fault | undefined): void {
@@ -670,13 +586,6 @@ function toolPattern(text: string): Pattern {
 
 function specsOf(orders: Orders) {
   return [...orders.servers.values()].map(({ spec }) => spec);
-}
-
-/** Session ids are not credentials, but there is no reason to spread them; the journal shortens them the same way. */
-function withShortSession(fields: object): Record<string, unknown> {
-  const kept: Record<string, unknown> = { ...fields };
-  if (typeof kept['session'] === 'string') kept['session'] = shortHash(kept['session']);
-  return kept;
 }
 
 function invalid(complaints: readonly string[]): Fault {

@@ -1,39 +1,137 @@
 import type { Server } from 'node:http';
 import type { DaemonFile } from './config/schema.ts';
 import { doorRules, openDoor } from './connect/door.ts';
+import { Fault } from './domain/faults.ts';
+import { watchFiles } from './file-watch.ts';
 import { addressesOf } from './front/address.ts';
-import type { FrontPlane } from './front/front-plane.ts';
+import type { FrontPlane, Peers } from './front/front-plane.ts';
 import type { GuardRules } from './front/guard.ts';
 import { HttpSse } from './front/http-sse.ts';
-import { createFront, listen, type HealthPlane } from './front/server.ts';
+import { certificatePeers, networkPeers, socketPeers } from './front/peers.ts';
+import { createFront, listen, type HealthPlane, type ListenAt } from './front/server.ts';
+import { TlsDoor } from './front/tls.ts';
+import { isAvailable, peerUid } from './native.ts';
 
 export type FrontParts = {
   readonly file: DaemonFile;
   readonly frontSocket: string;
-  readonly plane: FrontPlane;
+  /** Each listener knows its own peers. */
+  readonly plane: Omit<FrontPlane, 'peers'>;
   readonly health: HealthPlane;
 };
 
-/** The doors that callers come in by: the address on the network, and the socket of `mcpd connect`. */
-export class Fronts {
-  readonly #servers: readonly Server[];
-  readonly #hide: () => void;
+/** How often certificates are looked at; a script that renews them need not tell us. */
+const lookEveryMs = 5_000;
 
-  private constructor(servers: readonly Server[], hide: () => void) {
-    this.#servers = servers;
-    this.#hide = hide;
+/** The doors that callers come in by: addresses on the network, with and without TLS, and sockets of this machine. */
+export class Fronts {
+  readonly #parts: FrontParts;
+  readonly #servers: Server[] = [];
+  /** Undone when the doors are shut: names of sockets are taken away, files are watched no more. */
+  readonly #undo: (() => void)[] = [];
+  readonly #tls: TlsDoor[] = [];
+
+  private constructor(parts: FrontParts) {
+    this.#parts = parts;
   }
 
+  /** Throws `CONFIG_INVALID` or `PLACE_TAKEN`, and then nothing listens. */
   static async open(parts: FrontParts): Promise<Fronts> {
-    const front = make(parts, addressRules(parts.file));
-    await listen(front, parts.file.listen);
-    const door = make(parts, doorRules);
-    return new Fronts([front, door], await openDoor(door, parts.frontSocket));
+    const fronts = new Fronts(parts);
+    try {
+      await fronts.#openAll();
+    } catch (reason) {
+      fronts.closeAll();
+      void fronts.shut();
+      throw reason;
+    }
+    return fronts;
+  }
+
+  async #openAll(): Promise<void> {
+    const { file, frontSocket } = this.#parts;
+    const { tls, mutualTls, trustedProxies, socket } = file.listen;
+    if (socket.users.length > 0 && !isAvailable())
+      throw new Fault('CONFIG_INVALID', {
+        detail:
+          '[listen.socket.users] needs to ask the system who is at the other end, and that cannot be done here',
+        hint: 'npm install koffi (Linux and macOS); or give those users keys: mcpd key add NAME',
+      });
+    const rules = (at: { readonly host: string; readonly port: number }, secure: boolean) =>
+      addressRules(file, at, secure);
+    const door = tls === undefined ? undefined : new TlsDoor(tls);
+    await this.#listen(
+      file.listen,
+      rules(file.listen, door !== undefined),
+      networkPeers(trustedProxies),
+      door,
+    );
+    if (mutualTls !== undefined) {
+      const own = new TlsDoor(mutualTls);
+      const peers = certificatePeers((it) => own.isStale(it));
+      await this.#listen(mutualTls, rules(mutualTls, true), peers, own);
+    }
+    const peers = socketPeers(isAvailable() ? peerUid : undefined);
+    const sockets = [{ path: frontSocket, mode: 0o600 }];
+    if (socket.path !== undefined) sockets.push({ path: socket.path, mode: socket.mode });
+    for (const { path, mode } of sockets) {
+      const server = this.#make(doorRules, peers, undefined);
+      this.#undo.push(await openDoor(server, path, mode));
+    }
+  }
+
+  async #listen(at: ListenAt, rules: GuardRules, peers: Peers, door: TlsDoor | undefined): Promise<void> {
+    const server = this.#make(rules, peers, door);
+    await listen(server, at);
+    if (door === undefined) return;
+    this.#tls.push(door);
+    const { cert, key, clientCa, crl } = door.files;
+    const files = [cert, key, clientCa, crl].filter((it) => it !== undefined);
+    this.#undo.push(watchFiles(files, lookEveryMs, () => this.#reload(door)));
+  }
+
+  #make(rules: GuardRules, peers: Peers, door: TlsDoor | undefined): Server {
+    const { file, plane, health } = this.#parts;
+    const { requests, listen: at, sessions } = file;
+    const own: FrontPlane = { ...plane, peers };
+    const parts = {
+      rules,
+      plane: own,
+      httpSse: at.httpSse ? new HttpSse(own) : undefined,
+      health,
+      headersWithinMs: requests.headersWithinMs,
+      requestWithinMs: requests.readWithinMs,
+      connectionsMax: sessions.max * 2 + 64,
+      tls: door?.options,
+    };
+    const server = createFront(parts);
+    door?.guard(server);
+    this.#servers.push(server);
+    return server;
+  }
+
+  /** Reads certificates again, now. */
+  reload(): void {
+    for (const door of this.#tls) this.#reload(door);
+  }
+
+  #reload(door: TlsDoor): void {
+    const before = door.fault?.detail;
+    door.reload();
+    // Once for each mistake: the files are looked at every few seconds.
+    if (door.fault !== undefined && door.fault.detail !== before) this.#parts.plane.report(door.fault, 'tls');
+  }
+
+  /** Certificates that are on disk and not in force, a sentence each; for the status. */
+  faults(): string[] {
+    return this.#tls.flatMap(({ fault }) =>
+      fault === undefined ? [] : [`the old certificates stay in force: ${fault.detail ?? fault.says}`],
+    );
   }
 
   /** Takes nobody in any more. What is open stays; resolves when the last has left. */
   shut(): Promise<unknown> {
-    this.#hide();
+    for (const undo of this.#undo.splice(0)) undo();
     return Promise.all(this.#servers.map((it) => new Promise<void>((resolve) => it.close(() => resolve()))));
   }
 
@@ -46,23 +144,16 @@ export class Fronts {
   }
 }
 
-function addressRules({ listen: at }: DaemonFile): GuardRules {
-  const { hosts, origins } = addressesOf(at.host, at.port);
+function addressRules(
+  { listen: at }: DaemonFile,
+  { host, port }: { readonly host: string; readonly port: number },
+  secure: boolean,
+): GuardRules {
+  const { hosts, origins } = addressesOf(host, port, secure);
+  // A proxy passes on the name that clients see.
+  const told = at.publicUrl === undefined ? [] : [new URL(at.publicUrl).host];
   return {
-    hosts: new Set([...hosts, ...at.allowedHosts]),
+    hosts: new Set([...hosts, ...at.allowedHosts, ...told]),
     origins: new Set([...origins, ...at.allowedOrigins]),
   };
-}
-
-function make({ file, plane, health }: FrontParts, rules: GuardRules): Server {
-  const { requests, listen: at, sessions } = file;
-  return createFront({
-    rules,
-    plane,
-    httpSse: at.httpSse ? new HttpSse(plane) : undefined,
-    health,
-    headersWithinMs: requests.headersWithinMs,
-    requestWithinMs: requests.readWithinMs,
-    connectionsMax: sessions.max * 2 + 64,
-  });
 }

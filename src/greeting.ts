@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import type { Daemon } from './daemon.ts';
+import { showWalls } from './cli/show-wall.ts';
 import { printable } from './domain/printable.ts';
 import type { ServerReport } from './operate/status.ts';
 import { report } from './operate/status.ts';
@@ -16,9 +17,12 @@ export function greeting(daemon: Daemon, newKey: string | undefined): string {
   const { servers, status, because } = report(daemon.health());
   const previews = daemon.previews({ name: 'a caller with a key' });
   const parts = [
-    `\n${bold('mcpd')} ${daemon.url} — ${servers.length} servers, ${status}\n`,
+    `\n${bold('mcpd')} ${daemon.url} — ${servers.length} ${servers.length === 1 ? 'server' : 'servers'}, ${status}\n`,
     ...servers.map((server) => about(server, daemon.url, previews.get(server.name))),
-    ...[...because, ...daemon.idleRules()].map((reason) => styleText('yellow', `  ! ${printable(reason)}\n`)),
+    // Whoever pastes what stands below has read first which servers lack a part of their wall.
+    ...[...because, ...showWalls(servers), ...daemon.idleRules()].map((reason) =>
+      styleText('yellow', `  ! ${printable(reason)}\n`),
+    ),
     connecting(daemon, servers, newKey),
     `${bold('Operate')}  ${mcpd} ctl status | approvals | approve ID | disable-tool SERVER/TOOL | lockdown\n`,
     `         ${mcpd} audit query --since 1h\n`,

@@ -1,6 +1,7 @@
-import { lstatSync, mkdirSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from './domain/faults.ts';
+import { flawOf, shellWord } from './files/ours.ts';
 import { printable, printableJson } from './domain/printable.ts';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
@@ -117,6 +118,14 @@ async function files({ dir, size, count, stdout }: LogOptions): Promise<Sink> {
       detail: `${dir} is not a directory of ours`,
       hint: `see what it is: ls -ld ${dir}`,
     });
+  }
+  // The library follows links and asks nobody whose a file is.
+  for (const name of readdirSync(dir)) {
+    if (!name.startsWith('mcpd')) continue;
+    const path = join(dir, name);
+    const flaw = flawOf(path, lstatSync(path), 'to writers');
+    if (flaw !== undefined)
+      throw new Fault('CONFIG_INVALID', { detail: `${path} ${flaw.what}`, hint: `rm ${shellWord(path)}` });
   }
   // @ts-expect-error It brings no types; `RollingFile` says what we use of it.
   const { default: roll } = (await import('pino-roll')) as {

@@ -1,9 +1,12 @@
 import { flushCompileCache } from 'node:module';
 import { userInfo } from 'node:os';
 import { addKey, listKeys } from './callers/keys.ts';
+import { readSecret } from './cli/secret-input.ts';
 import { Daemon } from './daemon.ts';
 import { Fault } from './domain/faults.ts';
+import { closeInherited } from './fleet/inherited.ts';
 import { greeting } from './greeting.ts';
+import { ending, harden } from './harden.ts';
 
 /** After a drain that hangs in spite of its bounds, the process ends all the same. */
 const lastResortMs = 30_000;
@@ -13,8 +16,20 @@ const lastResortMs = 30_000;
  * Throws what kept it from starting; the command line turns that into an exit code.
  */
 export async function run({ policies }: { readonly policies: string }): Promise<void> {
+  // What whoever started us left open would be open in every child.
+  closeInherited();
+  const leftOpen = harden(process.env);
   const isTty = process.stdout.isTTY;
-  const daemon = await Daemon.start({ policies, env: process.env, isTty, stdout: process.stdout });
+  const passphrase = process.stdin.isTTY
+    ? () => readSecret('Passphrase of the vault (not shown): ')
+    : undefined;
+  const daemon = await Daemon.start({
+    policies,
+    env: process.env,
+    isTty,
+    stdout: process.stdout,
+    passphrase,
+  });
   const stopped = Promise.withResolvers<void>();
   let stopping = false;
   const stop = (why: string): void => {
@@ -25,6 +40,7 @@ export async function run({ policies }: { readonly policies: string }): Promise<
   };
   process.on('SIGINT', () => stop('SIGINT'));
   process.on('SIGTERM', () => stop('SIGTERM'));
+  for (const signal of ending) process.on(signal, () => stop(signal));
   // At a terminal it means that the terminal is gone, for a detached daemon that its files have changed.
   process.on('SIGHUP', () => (isTty ? stop('the terminal is gone') : void daemon.reload()));
   // A process manager that is gone will not restart us, and its pipe may take us along within a second: drain now.
@@ -33,6 +49,7 @@ export async function run({ policies }: { readonly policies: string }): Promise<
   process.stdout.on('error', () => undefined);
   process.stderr.on('error', () => undefined);
 
+  for (const says of leftOpen) process.stderr.write(`mcpd: ${says}\n`);
   await daemon.settled();
   // A key is shown once, and only to a person: in a log file it would be a secret lying about.
   const key =

@@ -43,7 +43,13 @@ export function readPolicies(
 }
 
 /** In force as soon as they are read; `file` says nothing. */
-const live: ReadonlySet<string> = new Set<keyof DaemonFile>(['file', 'limits', 'roles', 'webhooks']);
+const live: ReadonlySet<string> = new Set<keyof DaemonFile>([
+  'file',
+  'limits',
+  'roles',
+  'webhooks',
+  'secrets',
+]);
 
 /** What a new mcpd.toml says that only a restart brings into force, one sentence each. */
 export function whatNeedsRestart(now: DaemonFile, next: DaemonFile): string[] {

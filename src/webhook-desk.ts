@@ -13,6 +13,8 @@ export type WebhookDeskParts = Pick<WebhooksParts, 'gate' | 'record'> & {
   readonly log: (level: 'info' | 'warn', fields: Record<string, unknown>, message: string) => void;
   /** Told every secret, so that it is redacted wherever it turns up. */
   readonly learn: (secret: string) => void;
+  /** The value of a reference; `name` is what needs it. Rejects with `SECRET_UNAVAILABLE`. */
+  readonly secretOf?: (name: string, reference: string) => Promise<string>;
 };
 
 /** Everything about webhooks: whose secrets are known, how a question gets there, and what is answered. */
@@ -21,10 +23,10 @@ export class WebhookDesk {
   readonly #hooks: HookKeeper;
   readonly #webhooks: Webhooks;
 
-  constructor({ clock, version, log, learn, gate, record }: WebhookDeskParts) {
+  constructor({ clock, version, log, learn, secretOf = fromKeychainOrFile, gate, record }: WebhookDeskParts) {
     this.#postman = new Postman({ clock, version, log });
     this.#hooks = new HookKeeper({
-      secretOf: async ({ name, secret }) => (await resolveSecrets({ [name]: secret }, '/'))[name] ?? '',
+      secretOf: ({ name, secret }) => secretOf(name, secret),
       learn,
       warn: (webhook, why, hint) => log('warn', { webhook, hint }, `a webhook cannot be used: ${why}`),
     });
@@ -42,6 +44,11 @@ export class WebhookDesk {
     return this.#hooks.apply(webhooks);
   }
 
+  /** There is another value where this reference points. Resolves when it is in force, or known to be missing. */
+  secretChanged(reference: string): Promise<void> {
+    return this.#hooks.renew(reference);
+  }
+
   ask(question: Question, webhook: string): void {
     this.#webhooks.ask(question, webhook);
   }
@@ -53,4 +60,8 @@ export class WebhookDesk {
   close(): void {
     this.#postman.close();
   }
+}
+
+async function fromKeychainOrFile(name: string, reference: string): Promise<string> {
+  return (await resolveSecrets({ [name]: reference }, '/'))[name] ?? '';
 }

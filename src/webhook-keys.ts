@@ -16,6 +16,8 @@ export class HookKeeper {
   readonly #parts: HookKeeperParts;
   #hooks: ReadonlyMap<string, Hook & { readonly from: Webhook }> = new Map();
   #generation = 0;
+  /** Those of the policy in force. */
+  #webhooks: readonly Webhook[] = [];
 
   constructor(parts: HookKeeperParts) {
     this.#parts = parts;
@@ -26,6 +28,7 @@ export class HookKeeper {
   /** Puts these in force. What is gone or changed is out of force at once; what is new comes with its secret. */
   async apply(webhooks: readonly Webhook[]): Promise<void> {
     const generation = ++this.#generation;
+    this.#webhooks = webhooks;
     const same = ({ name, url, secret }: Webhook) => {
       const from = this.#hooks.get(name)?.from;
       return from?.url === url && from.secret === secret;
@@ -39,6 +42,13 @@ export class HookKeeper {
     }
     // A reload that began later knows better.
     if (generation === this.#generation) this.#hooks = new Map(found);
+  }
+
+  /** Fetches a secret again; a webhook that is signed with it is out of force until the new one is there. */
+  async renew(reference: string): Promise<void> {
+    if (!this.#webhooks.some(({ secret }) => secret === reference)) return;
+    this.#hooks = new Map([...this.#hooks].filter(([, { from }]) => from.secret !== reference));
+    await this.apply(this.#webhooks);
   }
 
   async #keyOf(webhook: Webhook): Promise<Buffer | undefined> {

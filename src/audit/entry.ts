@@ -36,6 +36,7 @@ export const payloadCharsMax = 1024 * 1024;
  *   kind       decision | outcome | upcall | command | sign-ins; and what the journal says of itself
  *   time       ISO 8601, milliseconds, wall clock            id         correlation id
  *   caller     name of the credential                        client     what the client says it is
+ *   via        which credential: `key AbCd1234`, …           userAgent  what its library says it is
  *   session    first 12 hex digits of a SHA-256              remote     address of the peer
  *   toolDigest short SHA-256 of the tool's definition        resources  what the rule's `record` names, and the URI
  *   decision   see decided.ts                                argBytes   UTF-8 bytes of `params`
@@ -61,6 +62,8 @@ export function about(facts: Facts, granted: Granted | undefined, outside: Outsi
   const withheld = granted === undefined && facts.found?.inward === true;
   let text = `,"id":${quote(arrival.id)}`;
   text += call === undefined ? early(arrival, facts.principal, outside) : whoIs(call.session, outside);
+  const principal = call?.principal ?? facts.principal;
+  if (principal?.via !== undefined) text += via(principal, principal.via, outside);
   if (arrival.userAgent !== undefined) text += `,"userAgent":${outside(arrival.userAgent)}`;
   text += `,"remote":${outside(arrival.remote)},"server":${outside(arrival.server)}`;
   if (facts.described.serverVersion !== undefined)
@@ -101,6 +104,9 @@ export function upcallEntry(
 /** A command of the operator. */
 export type CommandRecord = {
   readonly by: string;
+  /** How it is known who gave it (`user`, `claimed`, `person`), and what they may do. */
+  readonly as?: string;
+  readonly role?: string;
   readonly command: string;
   /** Never the value of a secret. */
   readonly args: readonly string[];
@@ -110,8 +116,10 @@ export type CommandRecord = {
 
 export function commandEntry(record: CommandRecord, time: string, outside: Outside): string {
   const args = record.args.map(outside).join(',');
+  const as = record.as === undefined ? '' : `,"as":${outside(record.as)}`;
+  const role = record.role === undefined ? '' : `,"role":${outside(record.role)}`;
   return (
-    `{"kind":"command","time":"${time}","by":${outside(record.by)},"command":${outside(record.command)}` +
+    `{"kind":"command","time":"${time}","by":${outside(record.by)}${as}${role},"command":${outside(record.command)}` +
     `,"args":[${args}],"result":${outside(record.result)}}`
   );
 }
@@ -146,6 +154,17 @@ function whoIs(session: Session, outside: Outside): string {
   }
   text += `,"session":"${shortHash(session.id)}"`;
   known.set(session, { agreed, text });
+  return text;
+}
+
+/** The same for as long as the credential is good, so it is put together once. Not the session's: another key may go on with it. */
+const knownVia = new WeakMap<Principal, string>();
+
+function via(principal: Principal, name: string, outside: Outside): string {
+  const found = knownVia.get(principal);
+  if (found !== undefined) return found;
+  const text = `,"via":${outside(name)}`;
+  knownVia.set(principal, text);
   return text;
 }
 

@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '../domain/faults.ts';
+import { flawOf, own } from '../files/ours.ts';
 
 const fileName = /^journal-(\d{6})\.jsonl$/;
 /** A line longer than this is not a record of ours. */
@@ -68,20 +69,19 @@ export function journalNumbers(dir: string): readonly number[] {
 
 /** Refuses links: somebody who can plant one would choose which file we write to (CWE-59). */
 export function openForAppend(path: string, fresh: boolean): number {
-  const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR } = constants;
-  const fd = openSync(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | (fresh ? O_EXCL : 0), 0o600);
-  const { mode, nlink } = fstatSync(fd);
-  const wrong =
-    (mode & constants.S_IFMT) !== constants.S_IFREG || nlink !== 1
-      ? 'is not a plain file of its own'
-      : undefined;
-  const shared = (mode & 0o077) === 0 ? undefined : 'can be opened by others';
-  if (wrong === undefined && shared === undefined) return fd;
+  const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
+  const flags = O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | (fresh ? O_EXCL : 0);
+  let fd: number;
+  try {
+    fd = openSync(path, flags, 0o600);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ELOOP') throw cause;
+    throw new Fault('CONFIG_INVALID', { detail: `${path} is a symbolic link`, hint: own(path), cause });
+  }
+  const flaw = flawOf(path, fstatSync(fd), 'to everybody');
+  if (flaw === undefined) return fd;
   closeSync(fd);
-  throw new Fault('CONFIG_INVALID', {
-    detail: `${path} ${wrong ?? shared}`,
-    hint: wrong ? `Move ${path} away.` : `chmod 600 ${path}`,
-  });
+  throw new Fault('CONFIG_INVALID', { detail: `${path} ${flaw.what}`, hint: flaw.mend });
 }
 
 /** Throws `CONFIG_INVALID` for a directory in which others could put or replace files. */

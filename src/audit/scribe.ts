@@ -9,6 +9,8 @@ export type ScribeParts = {
   /** Opens the journal: at start, and again after a failure. */
   readonly open: () => Journal;
   readonly clock: Clock;
+  /** Called before each write: what must be kept no later than the records. Throws `AUDIT_UNAVAILABLE`, and none is written. */
+  readonly before?: () => void;
   /** Told when the journal fails (with the fault) and when it works again (with undefined). Must not throw. */
   readonly onTrouble?: (fault: Fault | undefined) => void;
   readonly later?: Later;
@@ -153,6 +155,7 @@ export class Scribe {
 
   /** Writes lines now, all or none. */
   #put(lines: readonly Line[]): void {
+    this.#parts.before?.();
     this.#write(this.#checked(), lines);
   }
 

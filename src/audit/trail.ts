@@ -173,9 +173,7 @@ export class CallTrail {
   close(outcome: Outcome): void {
     if (this.#closed()) return;
     this.#stage = 'closed';
-    if (outcome.kind === 'failed' && outcome.fault.code === 'UNAUTHENTICATED') {
-      if (!this.#mayWriteSignIn(this.#arrival.remote)) return;
-    }
+    if (this.#isFailedSignIn(outcome) && !this.#mayWriteSignIn(this.#arrival.remote)) return;
     const { outside } = this.#pen;
     const which =
       this.#intents > 0
@@ -185,6 +183,13 @@ export class CallTrail {
     const tookMs = Math.round((this.#parts.clock.steadyMs() - this.#openedMs) * 1000) / 1000;
     const line = `{"kind":"outcome","time":"${this.#pen.time()}"${which}${how},"durationMs":${tookMs}}`;
     this.#pen.note(line, this.#withPayload() ? resultPayload(outcome) : '');
+  }
+
+  /** `TOO_MANY` to somebody unknown: a place that guesses is told nothing else. */
+  #isFailedSignIn(outcome: Outcome): boolean {
+    if (outcome.kind !== 'failed') return false;
+    const { code } = outcome.fault;
+    return code === 'UNAUTHENTICATED' || (code === 'TOO_MANY' && this.#principal === undefined);
   }
 
   /** Asked anew after a wait, because a trail may be closed meanwhile. */

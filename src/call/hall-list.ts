@@ -72,7 +72,12 @@ const nothing: Part = { entries: [], ttlMs: Infinity, missing: undefined };
 const tooLate = out('It took too long.');
 const notRunning = out(faults.UPSTREAM_DOWN.says);
 
-const down: ReadonlySet<UpstreamState | undefined> = new Set(['backing-off', 'given-up', 'lacks-secret']);
+const down: ReadonlySet<UpstreamState | undefined> = new Set([
+  'backing-off',
+  'given-up',
+  'lacks-secret',
+  'refused',
+]);
 
 const capabilityOf: Readonly<Record<Listing, string>> = {
   tools: 'tools',

@@ -68,6 +68,8 @@ async function carryOut(arrival: Arrival, plane: DataPlane, trail: Trail): Promi
         // A yes was given under these orders, for this definition of the tool, in this child. Any of them may have changed
         // while a person was thinking or the call stood in a line; the fleet asks `stands` in the same breath as it writes.
         const stands = () => {
+          // The credential may have been taken away or have run out as well; then this throws, and the caller signs in again.
+          plane.callers.identify(arrival.credentials);
           const now = plane.orders.current();
           // Also under the same orders: a grant runs out, a link is turned, a tool goes into quarantine.
           const { kind } = decide(now, judged, plane.facts);

@@ -84,9 +84,11 @@ function aimOf(message: Message, params: JsonObject, session: Session, tasks: Ta
       const taskId = nameIn(params[known.aim.at]);
       return { kind: 'task', id: taskId, tool: tasks.toolOf(session, taskId) };
     }
-    case 'subscription':
-      ownTasksOnly(params['notifications'], session, tasks);
-      return { kind: 'subscription', uris: subscribedIn(params['notifications']) };
+    case 'subscription': {
+      const tools = toolsFollowed(params['notifications'], session, tasks);
+      const uris = subscribedIn(params['notifications']);
+      return { kind: 'subscription', uris, ...(tools.length === 0 ? {} : { tools }) };
+    }
     case 'protocol':
       return { kind: 'protocol', method };
     case 'upcall':
@@ -142,15 +144,19 @@ function subscribedIn(filter: Json | undefined): readonly string[] {
   return uris.map(uriIn);
 }
 
-/** A stream may also follow tasks (tasks extension of 2026-07-28): their ids would bring another caller's results. */
-function ownTasksOnly(filter: Json | undefined, session: Session, tasks: TaskTools): void {
+/**
+ * A stream may also follow tasks (tasks extension of 2026-07-28): their ids would bring another caller's results. The tools
+ * that they came of, because whoever may not call a tool may not hear of its tasks either.
+ */
+function toolsFollowed(filter: Json | undefined, session: Session, tasks: TaskTools): readonly string[] {
   const ids = isObject(filter) ? filter['taskIds'] : undefined;
-  if (ids === undefined) return;
-  const own =
-    Array.isArray(ids) &&
-    ids.length <= subscribedMax &&
-    ids.every((id) => typeof id === 'string' && tasks.toolOf(session, id) !== undefined);
-  if (!own) throw new Fault('BAD_PARAMS', { detail: 'taskIds is no list of tasks that this caller began' });
+  if (ids === undefined) return [];
+  const all: readonly unknown[] = Array.isArray(ids) && ids.length <= subscribedMax ? ids : [undefined];
+  const tools = all.map((id) => (typeof id === 'string' ? tasks.toolOf(session, id) : undefined));
+  const own = tools.filter((it) => it !== undefined);
+  if (own.length < tools.length)
+    throw new Fault('BAD_PARAMS', { detail: 'taskIds is no list of tasks that this caller began' });
+  return [...new Set(own)];
 }
 
 function isObject(value: Json | undefined): value is JsonObject {

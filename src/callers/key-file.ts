@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Fault } from '../domain/faults.ts';
+import { flawOf, own } from '../files/ours.ts';
 
 const fileBytesMax = 8 * 1024 * 1024;
 /** No change of the file takes nearly as long as this; whoever holds the lock longer is gone or stuck. */
@@ -30,23 +31,24 @@ export function readPrivate(dir: string, name: string): string | undefined {
     fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (cause) {
     if (codeOf(cause) === 'ENOENT') return undefined;
+    if (codeOf(cause) === 'ELOOP')
+      throw new Fault('CONFIG_INVALID', { detail: `${path} is a symbolic link`, hint: own(path), cause });
     throw unreadable(path, cause);
   }
   try {
-    const { mode, size, uid } = fstatSync(fd);
-    const plain = (mode & constants.S_IFMT) === constants.S_IFREG && size <= fileBytesMax;
-    if (!plain)
+    const stat = fstatSync(fd);
+    if (!stat.isFile() || stat.size > fileBytesMax)
       throw new Fault('CONFIG_INVALID', {
         detail: `${path} is not a plain file of moderate size`,
         hint: `Move ${path} away.`,
       });
     // Whoever can write here can let themselves in.
-    if ((mode & 0o077) !== 0 || (process.getuid !== undefined && uid !== process.getuid())) {
+    const flaw = flawOf(path, stat, 'to everybody');
+    if (flaw !== undefined)
       throw new Fault('CONFIG_INVALID', {
-        detail: `${path} does not belong to mcpd alone`,
-        hint: `chown "$(id -u)" ${path} && chmod 600 ${path}`,
+        detail: `${path} does not belong to mcpd alone: it ${flaw.what}`,
+        hint: flaw.mend,
       });
-    }
     return readFileSync(fd, 'utf8');
   } catch (cause) {
     if (cause instanceof Fault) throw cause;

@@ -1,107 +1,140 @@
 import { hash, randomBytes, randomInt } from 'node:crypto';
-import type { Principal } from '../domain/caller.ts';
 import { Fault } from '../domain/faults.ts';
 import { holdLock, readPrivate, replaceWhole } from './key-file.ts';
-
-/** What we keep of a key: enough to know it again, not enough to make it. */
-export type KeyRecord = {
-  readonly name: string;
-  /** The part of the key that may be shown. */
-  readonly id: string;
-  /** SHA-256, in hex, of the whole key. It holds 256 random bits, so no slow hash is needed. */
-  readonly sha256: string;
-  /** ISO 8601. */
-  readonly createdAt: string;
-  readonly revokedAt?: string;
-};
-
-/** The keys as calls see them: never edited, replaced whole. */
-export type KeyRing = {
-  readonly byId: ReadonlyMap<
-    string,
-    { readonly principal: Principal; readonly digest: Buffer; readonly revoked: boolean }
-  >;
-};
+import {
+  isCallerName,
+  keysMax,
+  readRecords,
+  writeRecords,
+  type KeyRecord,
+  type KeyScope,
+} from './key-record.ts';
+import { keyRing, type CompilePattern, type KeyRing } from './key-ring.ts';
 
 /** A new key. `key` exists nowhere else: show it once. */
 export type NewKey = { readonly key: string; readonly record: KeyRecord };
 
-export type Revocation =
-  | { readonly kind: 'revoked'; readonly record: KeyRecord }
-  | { readonly kind: 'already'; readonly record: KeyRecord }
+/** How a key is wanted. `expiresAtMs`: wall clock, milliseconds since 1970; absent: it is good until it is revoked. */
+export type KeyTerms = KeyScope & { readonly expiresAtMs?: number | undefined; readonly note?: string };
+
+export type Rotation =
+  | { readonly kind: 'rotated'; readonly made: NewKey; readonly old: readonly KeyRecord[] }
   | { readonly kind: 'unknown' };
 
-const fileName = 'keys.json';
-const keysMax = 10_000;
-const nameForm = /^[A-Za-z0-9._@-]{1,64}$/;
+export type Revocation =
+  | { readonly kind: 'revoked' | 'already'; readonly records: readonly KeyRecord[] }
+  | { readonly kind: 'unknown' };
+
+export const keyFileName = 'keys.json';
 const base62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
 /**
  * Makes a key for a caller: `mcpd_<8 characters>_<32 bytes in base64url>`, so that secret scanners can find one that got
- * out. Throws `CONFIG_INVALID` when the name is taken or not a name.
+ * out. Throws `CONFIG_INVALID` when the name has a good key already or is not a name.
  */
-export async function addKey(dir: string, name: string): Promise<NewKey> {
+export async function addKey(
+  dir: string,
+  name: string,
+  terms: KeyTerms = {},
+  nowMs = Date.now(),
+): Promise<NewKey> {
   refuseBadName(name);
   return withLock(dir, (records) => {
-    if (records.some((it) => it.name === name && it.revokedAt === undefined)) {
+    if (records.some((it) => it.name === name && isUsable(it, nowMs))) {
       throw new Fault('CONFIG_INVALID', {
         detail: `${name} has a key already`,
-        hint: `Choose another name, or first type: mcpd key revoke ${name}`,
+        hint: `For a new one in its place: mcpd key rotate ${name}. To take it away: mcpd key revoke ${name}. Or choose another name.`,
       });
     }
-    if (records.length >= keysMax) {
-      throw new Fault('CONFIG_INVALID', {
-        detail: `${fileName} holds ${keysMax} keys`,
-        hint: 'Remove revoked ones from it.',
-      });
-    }
-    const id = freshId(records);
-    const key = `mcpd_${id}_${randomBytes(32).toString('base64url')}`;
-    const record = { name, id, sha256: hash('sha256', key, 'hex'), createdAt: new Date().toISOString() };
-    return { records: [...records, record], result: { key, record } };
+    const made = makeKey(records, name, terms, nowMs);
+    return { records: [...records, made.record], result: made };
   });
 }
 
 /** All keys, oldest first, revoked ones too. No file: no keys. Throws `CONFIG_INVALID` when the file cannot be trusted. */
 export function listKeys(dir: string): readonly KeyRecord[] {
-  const text = readPrivate(dir, fileName);
-  return text === undefined ? [] : readRecords(text, `${dir}/${fileName}`);
+  const text = readPrivate(dir, keyFileName);
+  return text === undefined ? [] : readRecords(text, `${dir}/${keyFileName}`);
 }
 
-/** Takes a caller's key away. What is so already succeeds and says so. */
-export async function revokeKey(dir: string, name: string): Promise<Revocation> {
+/**
+ * Gives a caller a new key with the scope of its newest good one; those it had are good for `overlapMs` more, and no longer
+ * than they would have been. Both are the same caller meanwhile. A key that was made for a time is followed by one for the
+ * same time, unless `expiresAtMs` says otherwise. A caller without a good key is `unknown`.
+ */
+export async function rotateKey(
+  dir: string,
+  name: string,
+  { overlapMs, expiresAtMs }: { readonly overlapMs: number; readonly expiresAtMs?: number | undefined },
+  nowMs = Date.now(),
+): Promise<Rotation> {
+  return withLock<Rotation>(dir, (records) => {
+    const own = records.filter((it) => it.name === name && isUsable(it, nowMs));
+    const newest = own.at(-1);
+    if (newest === undefined) return { records: undefined, result: { kind: 'unknown' } };
+    const { servers, tools, roles, risk, note } = newest;
+    const scope = { servers, tools, roles, risk, note };
+    const terms = { ...present(scope), expiresAtMs: expiresAtMs ?? asLong(newest, nowMs) };
+    const made = makeKey(records, name, terms, nowMs);
+    const end = nowMs + overlapMs;
+    const old = own.map((it) => ({ ...it, expiresAt: timeText(Math.min(end, untilMs(it))) }));
+    const kept = records.map((it) => old.find(({ id }) => id === it.id) ?? it);
+    return { records: [...kept, made.record], result: { kind: 'rotated', made, old } };
+  });
+}
+
+/**
+ * Takes keys away: all those of a caller, or the one with an id (`AbCd1234`, or whatever begins with `mcpd_AbCd1234`). A
+ * caller's name goes before an id that is spelt alike. What is so already succeeds and says so.
+ */
+export async function revokeKey(dir: string, nameOrId: string, nowMs = Date.now()): Promise<Revocation> {
   return withLock<Revocation>(dir, (records) => {
-    const own = records.filter((it) => it.name === name);
-    const active = own.find((it) => it.revokedAt === undefined);
-    const last = own.at(-1);
-    if (last === undefined) return { records: undefined, result: { kind: 'unknown' } };
-    if (active === undefined) return { records: undefined, result: { kind: 'already', record: last } };
-    const revoked = { ...active, revokedAt: new Date().toISOString() };
+    const id = /^mcpd_([0-9A-Za-z]{8})(_|$)/.exec(nameOrId)?.[1];
+    const named = id === undefined ? records.filter((it) => it.name === nameOrId) : [];
+    const meant = named.length > 0 ? named : records.filter((it) => it.id === (id ?? nameOrId));
+    const open = meant.filter((it) => it.revokedAt === undefined);
+    if (meant.length === 0) return { records: undefined, result: { kind: 'unknown' } };
+    if (open.length === 0) return { records: undefined, result: { kind: 'already', records: meant } };
+    const revoked = open.map((it) => ({ ...it, revokedAt: timeText(nowMs) }));
     return {
-      records: records.map((it) => (it === active ? revoked : it)),
-      result: { kind: 'revoked', record: revoked },
+      records: records.map((it) => revoked.find((other) => other.id === it.id) ?? it),
+      result: { kind: 'revoked', records: revoked },
     };
   });
 }
 
-/** The keys of a directory, ready for `identify`. Throws like `listKeys`: a broken file never means that no key is needed. */
-export function loadKeyRing(dir: string): KeyRing {
-  return keyRing(listKeys(dir));
+/** The keys of a directory, ready to sign in with. Throws like `listKeys`: a broken file never means that no key is needed. */
+export function loadKeyRing(dir: string, compile: CompilePattern): KeyRing {
+  return keyRing(listKeys(dir), compile);
 }
 
-export function keyRing(records: readonly KeyRecord[]): KeyRing {
-  return {
-    byId: new Map(
-      records.map(({ id, name, sha256, revokedAt }) => [
-        id,
-        {
-          principal: Object.freeze({ name }),
-          digest: Buffer.from(sha256, 'hex'),
-          revoked: revokedAt !== undefined,
-        },
-      ]),
-    ),
+/** Whether a key is neither revoked nor over. */
+export function isUsable(record: KeyRecord, nowMs: number): boolean {
+  return record.revokedAt === undefined && nowMs < untilMs(record);
+}
+
+function makeKey(records: readonly KeyRecord[], name: string, terms: KeyTerms, nowMs: number): NewKey {
+  if (records.length >= keysMax) {
+    throw new Fault('CONFIG_INVALID', {
+      detail: `${keyFileName} holds ${keysMax} keys`,
+      hint: 'Remove revoked ones from it.',
+    });
+  }
+  const { expiresAtMs, ...scope } = terms;
+  const id = freshId(records);
+  const key = `mcpd_${id}_${randomBytes(32).toString('base64url')}`;
+  const sha256 = hash('sha256', key, 'hex');
+  const record = {
+    name,
+    id,
+    sha256,
+    createdAt: timeText(nowMs),
+    ...(expiresAtMs === undefined ? {} : { expiresAt: timeText(expiresAtMs) }),
+    ...present(scope),
   };
+  // What we would refuse to read must not be written: all keys would be gone with it.
+  readRecords(writeRecords([record]), keyFileName);
+  return { key, record };
 }
 
 /** Reads, changes and replaces the file while nobody else does. `records: undefined`: nothing changes. */
@@ -112,12 +145,11 @@ async function withLock<T>(
     readonly result: T;
   },
 ): Promise<T> {
-  const lock = await holdLock(dir, fileName);
+  const lock = await holdLock(dir, keyFileName);
   try {
     const { records, result } = change(listKeys(dir));
     lock.mustHold();
-    if (records !== undefined)
-      replaceWhole(dir, fileName, JSON.stringify({ version: 1, keys: records }, null, 2) + '\n');
+    if (records !== undefined) replaceWhole(dir, keyFileName, writeRecords(records));
     return result;
   } finally {
     lock.release();
@@ -125,78 +157,47 @@ async function withLock<T>(
 }
 
 function refuseBadName(name: string): void {
-  if (!nameForm.test(name)) {
-    throw new Fault('CONFIG_INVALID', {
-      detail: 'not a name for a key',
-      hint: 'Use 1 to 64 letters, digits and . _ @ - for the name of a key.',
-    });
-  }
-  // Whoever had this key would be taken for the caller without one.
+  if (isCallerName(name)) return;
   if (name === 'anyone') {
     throw new Fault('CONFIG_INVALID', {
       detail: 'the name "anyone" means a caller without a key',
       hint: 'Choose another name.',
     });
   }
+  throw new Fault('CONFIG_INVALID', {
+    detail: 'not a name for a key',
+    hint: 'Use 1 to 64 letters, digits and . _ @ - for the name of a key.',
+  });
 }
 
 function freshId(records: readonly KeyRecord[]): string {
-  const taken = new Set(records.map((it) => it.id));
+  // A name that is spelt like an id goes before it when keys are revoked.
+  const taken = new Set(records.flatMap((it) => [it.id, it.name]));
   for (;;) {
     const id = Array.from({ length: 8 }, () => base62[randomInt(base62.length)]).join('');
     if (!taken.has(id)) return id;
   }
 }
 
-function readRecords(text: string, path: string): readonly KeyRecord[] {
-  const broken = (what: string, cause?: unknown) =>
-    new Fault('CONFIG_INVALID', {
-      detail: `${path}: ${what}`,
-      hint: `Put back a good copy of ${path}, or move it away and make new keys with: mcpd key add NAME`,
-      cause,
-    });
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw broken('not valid JSON', cause);
-  }
-  if (
-    !isRecord(value) ||
-    value['version'] !== 1 ||
-    !Array.isArray(value['keys']) ||
-    Object.keys(value).length !== 2
-  ) {
-    throw broken('not a key file of this version');
-  }
-  const keys: readonly unknown[] = value['keys'];
-  if (keys.length > keysMax) throw broken(`more than ${keysMax} keys`);
-  const bad = keys.findIndex((it) => !isKeyRecord(it));
-  if (bad >= 0) throw broken(`key number ${bad + 1} is not a key record`);
-  const records = keys as readonly KeyRecord[];
-  if (new Set(records.map((it) => it.id)).size !== records.length) throw broken('an id stands there twice');
-  return records;
+/** When a key ends that is good for as long as another one was made for; undefined: it does not end by itself. */
+function asLong(record: KeyRecord, nowMs: number): number | undefined {
+  return record.expiresAt === undefined
+    ? undefined
+    : nowMs + (untilMs(record) - Date.parse(record.createdAt));
 }
 
-/** Strict: a misspelt `revokedAt` must not bring a key back to life. */
-function isKeyRecord(value: unknown): value is KeyRecord {
-  if (!isRecord(value)) return false;
-  const { name, id, sha256, createdAt, revokedAt, ...rest } = value;
-  return (
-    Object.keys(rest).length === 0 &&
-    matches(name, nameForm) &&
-    name !== 'anyone' &&
-    matches(id, /^[0-9A-Za-z]{8}$/) &&
-    matches(sha256, /^[0-9a-f]{64}$/) &&
-    typeof createdAt === 'string' &&
-    (!Object.hasOwn(value, 'revokedAt') || typeof revokedAt === 'string')
-  );
+function untilMs({ expiresAt }: KeyRecord): number {
+  return expiresAt === undefined ? Number.POSITIVE_INFINITY : Date.parse(expiresAt);
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+function timeText(ms: number): string {
+  return new Date(ms).toISOString();
 }
 
-function matches(value: unknown, form: RegExp): boolean {
-  return typeof value === 'string' && form.test(value);
+/** The members that are there. */
+function present<T extends object>(value: T): { [K in keyof T]?: NonNullable<T[K]> } {
+  // Only members that are undefined go, and every one of the type is optional.
+  return Object.fromEntries(Object.entries(value).filter(([, it]) => it !== undefined)) as {
+    [K in keyof T]?: NonNullable<T[K]>;
+  };
 }

@@ -48,7 +48,7 @@ export class SessionStore {
 
   /**
    * The session this message belongs to; a new, not yet counted one for `initialize`. Throws `NO_SESSION` without an id,
-   * `UNKNOWN_SESSION` when there is none or it is somebody else's: a session id is not a credential
+   * `UNKNOWN_SESSION` when there is none, it is somebody else's or a better credential's: a session id is not a credential
    * (security best practices 2025-11-25, session hijacking).
    */
   resolve = (principal: Principal, arrival: Arrival): Session => {
@@ -56,7 +56,10 @@ export class SessionStore {
     if (arrival.era === 'modern') return ofOneRequest(principal, arrival);
     if (message.kind === 'request' && message.method === 'initialize') {
       const opened = this.peek(principal, arrival.server, arrival.sessionId);
-      if (opened !== undefined && opened.agreed === undefined) return opened;
+      if (opened !== undefined && opened.agreed === undefined) {
+        opened.use(principal);
+        return opened;
+      }
       // Never the id that a client brought along: it could have planted it for somebody else (fixation).
       return this.#make(principal, arrival.server);
     }
@@ -76,14 +79,15 @@ export class SessionStore {
   /** The session under an id, or undefined where `find` would throw. */
   peek(principal: Principal, server: string, sessionId: string | undefined): LiveSession | undefined {
     const session = sessionId === undefined ? undefined : this.#byId.get(sessionId);
-    if (session === undefined || session.principal.name !== principal.name) return undefined;
-    return session.server === server ? session : undefined;
+    if (session === undefined || session.server !== server) return undefined;
+    return session.admits(principal) ? session : undefined;
   }
 
   find(principal: Principal, server: string, sessionId: string | undefined): LiveSession {
     if (sessionId === undefined) throw new Fault('NO_SESSION');
     const session = this.peek(principal, server, sessionId);
     if (session === undefined) throw new Fault('UNKNOWN_SESSION');
+    session.use(principal);
     session.usedAt = this.#parts.clock.steadyMs();
     return session;
   }
@@ -132,20 +136,25 @@ export class SessionStore {
     this.#parts.onEnd(live);
   }
 
+  /** Ends each session that matches with any of the credentials that were used in it: one may hold its stream. */
   endWhere(match: (session: Session) => boolean): number {
-    const ended = [...this.#byId.values()].filter(match);
-    for (const session of ended) this.end(session);
-    return ended.length;
+    return this.#endAll((session) => {
+      const { id, server, era, agreed } = session;
+      return session.shown().some((principal) => match({ id, server, era, agreed, principal }));
+    });
   }
 
   /** Ends the sessions that nobody used for too long. Called now and then by the daemon. */
   sweep(busy: (session: Session) => boolean): number {
     const now = this.#parts.clock.steadyMs();
     const { idleMs } = this.#parts.bounds;
-    return this.endWhere((session) => {
-      const live = session as LiveSession;
-      return !live.streaming && !busy(live) && now - live.usedAt > idleMs;
-    });
+    return this.#endAll((it) => !it.streaming && !busy(it) && now - it.usedAt > idleMs);
+  }
+
+  #endAll(match: (session: LiveSession) => boolean): number {
+    const ended = [...this.#byId.values()].filter(match);
+    for (const session of ended) this.end(session);
+    return ended.length;
   }
 
   #make(principal: Principal, server: string): LiveSession {

@@ -29,7 +29,7 @@ export function addAudit(program: Command, io: Io, finish: Finish): void {
     .description('Finds records in the journal; oldest first, the newest so many. All conditions must fit.')
     .option('--tool <name>', 'TOOL or SERVER/TOOL')
     .option('--server <name>', 'one server')
-    .option('--caller <name>', 'name of the key')
+    .option('--caller <name>', 'name of the caller')
     .option('--correlation <id>', 'the id that the caller was given')
     .option(
       '--outcome <word>',

@@ -28,7 +28,7 @@ export function addConnect(program: Command, io: Io): void {
     .argument('<SERVER>', 'name of a server, as in mcpd ctl status')
     .summary('one server over stdio, for clients that speak nothing else')
     .description(
-      'Speaks MCP on standard input and output, and passes every message to the running daemon over a Unix socket: same policy, same callers, same audit. The key comes from MCPD_KEY or a file, never from the command line; without one it works only where the owner allowed callers without a key. Diagnostics go to standard error.',
+      'Speaks MCP on standard input and output, and passes every message to the running daemon over a Unix socket: same policy, same callers, same audit. The key comes from MCPD_KEY or a file, never from the command line; without one it works only where the owner allowed callers without a key, or named your user. Diagnostics go to standard error.',
     )
     .option('--key-file <file>', 'file with the key, readable by its owner alone (default: $MCPD_KEY)')
     .option('--state-dir <dir>', 'state directory of the daemon that is meant (default: $MCPD_STATE_DIR)')

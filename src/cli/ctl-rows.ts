@@ -130,6 +130,14 @@ export const ctlRows: readonly CtlRow[] = [
     examples: ['mcpd ctl pin files/write_file', 'mcpd ctl pin files'],
   },
   {
+    name: 'pin-package',
+    arguments: [{ as: 'SERVER', key: 'server' }],
+    options: [],
+    summary: 'agree to the package that a server runs now',
+    more: '`mcpd ctl status` says when it is another one than before.',
+    examples: ['mcpd ctl pin-package files'],
+  },
+  {
     name: 'disable-tool',
     arguments: [{ as: 'SERVER/TOOL', key: 'tool' }],
     options: [now, reason],
@@ -198,6 +206,23 @@ export const ctlRows: readonly CtlRow[] = [
     examples: ['mcpd ctl restart files'],
   },
   {
+    name: 'secrets',
+    options: [],
+    summary: 'which server uses which secret, and which are missing',
+    examples: ['mcpd ctl secrets', 'mcpd ctl secrets --json | jq .secrets'],
+  },
+  {
+    name: 'refresh-secret',
+    arguments: [{ as: 'REFERENCE', key: 'reference' }],
+    options: [{ key: 'keep', flags: '--keep', says: 'let servers that run go on with the old value' }],
+    summary: 'fetch one secret again, and start those servers anew that hold another value',
+    more: '`mcpd secret rotate` does so by itself; this is for a secret that was changed elsewhere.',
+    examples: [
+      'mcpd ctl refresh-secret vault:github-token',
+      'mcpd ctl refresh-secret op:op://Private/github/token',
+    ],
+  },
+  {
     name: 'reload',
     options: [],
     summary: 'read the policy files again',
@@ -209,5 +234,11 @@ export const ctlRows: readonly CtlRow[] = [
     options: [],
     summary: 'read the keys again (mcpd key does this by itself)',
     examples: ['mcpd ctl reload-keys'],
+  },
+  {
+    name: 'reload-operators',
+    options: [],
+    summary: 'look at the operators again (mcpd operator does this by itself)',
+    examples: ['mcpd ctl reload-operators'],
   },
 ];

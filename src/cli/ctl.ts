@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { failure, type Finish, type Io, type Told } from './io.ts';
 import { examples } from './help.ts';
 import { ctlRows } from './ctl-rows.ts';
-import { controlSocketIn, policiesDir, stateDir } from './place.ts';
+import { controlSocketIn, operatorToken, policiesDir, stateDir } from './place.ts';
 import type { Answer } from '../control/client.ts';
 
 /** `mcpd ctl …`: the operator's commands, carried out by the running daemon. */
@@ -11,7 +11,7 @@ export function addCtl(program: Command, io: Io, finish: Finish): void {
     .command('ctl')
     .summary('operate the running daemon: status, approvals, kill switch')
     .description(
-      'Operates the running daemon over its control socket, as the user it runs as. Every command is on the journal.',
+      'Operates the running daemon over its control socket, as the user it runs as, or as the person whose token is in --as-file or MCPD_OPERATOR_TOKEN. Every command is on the journal.',
     )
     .helpCommand(false)
     .addHelpText(
@@ -37,6 +37,10 @@ export function addCtl(program: Command, io: Io, finish: Finish): void {
       '--policies <dir>',
       'policy folder of the daemon that is meant (default: $MCPD_POLICIES, else ./policies)',
     );
+    command.option(
+      '--as-file <path>',
+      'file with an operator token of your own (default: $MCPD_OPERATOR_TOKEN, else the token of the running daemon)',
+    );
     command.option('--json', 'answer with one line of JSON');
     command.addHelpText('after', examples(lines));
     command.action(async (...given: unknown[]) => {
@@ -47,8 +51,8 @@ export function addCtl(program: Command, io: Io, finish: Finish): void {
       };
       for (const [at, { key }] of wanted.entries()) take(key, given[at]);
       for (const { key } of options) take(key, typed[key]);
-      const { policies, json } = command.opts<{ policies?: string; json?: true }>();
-      finish(await order(name, args, policies, io), json === true);
+      const meant = command.opts<{ policies?: string; asFile?: string; json?: true }>();
+      finish(await order(name, args, meant, io), meant.json === true);
     });
   }
 }
@@ -56,14 +60,17 @@ export function addCtl(program: Command, io: Io, finish: Finish): void {
 async function order(
   name: string,
   args: Record<string, string | boolean>,
-  policies: string | undefined,
+  { policies, asFile }: { readonly policies?: string; readonly asFile?: string },
   io: Io,
 ): Promise<Told> {
   const { ask } = await import('../control/client.ts');
   const { show } = await import('./show.ts');
   let answer: Answer;
   try {
-    answer = await ask(controlSocketIn(stateDir(policiesDir(policies, io.env), io.env)), name, args);
+    const token = operatorToken(io.env, asFile);
+    answer = await ask(controlSocketIn(stateDir(policiesDir(policies, io.env), io.env)), name, args, {
+      token,
+    });
   } catch (reason) {
     return failure(reason);
   }

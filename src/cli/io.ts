@@ -9,6 +9,8 @@ export type Io = {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Asks for a secret without showing it, or reads it from a pipe. */
   readonly readSecret: (prompt: string) => Promise<string>;
+  /** Asks for a passphrase without showing it; where nobody is at a terminal there is none. */
+  readonly readPassphrase?: ((prompt: string) => Promise<string>) | undefined;
   readonly now: () => number;
 };
 
@@ -78,6 +80,10 @@ export function terminalIo(): Io {
     err: (text) => void process.stderr.write(text),
     env: process.env,
     readSecret: async (prompt) => (await import('./secret-input.ts')).readSecret(prompt),
+    // From a pipe comes the value, and nothing else can.
+    readPassphrase: process.stdin.isTTY
+      ? async (prompt) => (await import('./secret-input.ts')).readSecret(prompt)
+      : undefined,
     now: Date.now,
   };
 }

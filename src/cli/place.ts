@@ -4,6 +4,7 @@ import { decode, readPolicies } from '../config/read.ts';
 import { stateDirFrom, type Environment } from '../config/state-dir.ts';
 import { readToml } from '../config/toml.ts';
 import { Fault } from '../domain/faults.ts';
+import { readOurs } from '../files/ours.ts';
 
 /** Where the policy files are: the flag, else MCPD_POLICIES, else ./policies. Absolute. */
 export function policiesDir(flag: string | undefined, env: Environment): string {
@@ -45,6 +46,27 @@ function dirIn(document: unknown): string | undefined {
 function memberOf(value: unknown, key: string): unknown {
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
   return (value as Record<string, unknown>)[key];
+}
+
+const tokenBytesMax = 1024;
+
+/**
+ * A person's operator token: in the file that is named, else in MCPD_OPERATOR_TOKEN; undefined where there is neither, and then
+ * the token of this start is tried. Never from the command line, which every user of the machine can read. Throws
+ * `CONFIG_INVALID` for a file that others can open.
+ */
+export function operatorToken(env: Environment, file: string | undefined): string | undefined {
+  if (file === undefined) {
+    const token = env['MCPD_OPERATOR_TOKEN']?.trim();
+    return token === '' ? undefined : token;
+  }
+  const token = readOurs(resolve(file), { bytesMax: tokenBytesMax, closed: 'to everybody' });
+  if (token === undefined || token.toString('utf8').trim() === '')
+    throw new Fault('CONFIG_INVALID', {
+      detail: `there is no operator token in ${file}`,
+      hint: 'put the token there that mcpd operator add showed, and chmod 600 it',
+    });
+  return token.toString('utf8').trim();
 }
 
 /** The control socket of a state directory; `openStateDir` says the same, but would make the directory. */

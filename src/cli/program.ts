@@ -7,6 +7,7 @@ import { exits } from './exit.ts';
 import { examples } from './help.ts';
 import { failure, tell, type Finish, type Io } from './io.ts';
 import { addKey } from './key.ts';
+import { addOperators } from './operator.ts';
 import { policiesDir } from './place.ts';
 import { addPolicy } from './policy.ts';
 import { addSecret } from './secret.ts';
@@ -75,6 +76,7 @@ function build(io: Io, finish: Finish): Command {
   addConnect(program, io);
   addCtl(program, io, finish);
   addKey(program, io, finish);
+  addOperators(program, io, finish);
   addSecret(program, io, finish);
   addAudit(program, io, finish);
   program.addHelpText(

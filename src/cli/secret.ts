@@ -1,60 +1,108 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import type { Finish, Io, Told } from './io.ts';
 import { examples, leaf } from './help.ts';
-import { policiesDir, stateDir } from './place.ts';
-import { printable } from '../domain/printable.ts';
+
+type Options = { readonly policies?: string; readonly json?: true };
+type Where = { readonly in?: 'keychain' | 'vault' };
 
 /** `mcpd secret …`: values that servers need and nobody else sees. */
 export function addSecret(program: Command, io: Io, finish: Finish): void {
   const secret = program
     .command('secret')
-    .summary('secrets in the keychain: set, list, rm')
+    .summary('secrets for servers: set, get, list, rm, rotate, doctor')
     .description(
-      "Secrets for servers, kept in the operating system's keychain. A policy names one as keychain:NAME.",
+      "Secrets for servers, kept in the operating system's keychain or in mcpd's own vault, an encrypted file. A policy names one as keychain:NAME or vault:NAME.",
     )
     .helpCommand(false)
     .addHelpText(
       'after',
       examples([
         'mcpd secret set github-token',
-        'pass show github | mcpd secret set github-token',
+        'pass show github | mcpd secret set github-token --in vault',
         'mcpd secret list',
-        'mcpd secret rm github-token',
+        'mcpd secret rotate github-token',
+        'mcpd secret doctor',
       ]),
     );
-  type Options = { policies?: string; json?: true };
-  const dirOf = ({ policies }: Options) => stateDir(policiesDir(policies, io.env), io.env);
+  const where = () =>
+    new Option('--in <place>', 'which of the two is meant').choices(['keychain', 'vault'] as const);
+  /** Commander would repeat an argument too many in its error, and so the secret in a terminal or a log. */
+  const alone = async (args: readonly string[], work: () => Promise<Told>) =>
+    args.length > 1 ? valueOnCommandLine : work();
 
   leaf(secret, 'set')
     .argument('<NAME>')
+    .addOption(where())
     .description(
-      'Keeps a value in the keychain. It is asked for unseen, or read from standard input; never from the command line.',
+      'Keeps a value, asked for unseen or read from standard input; never from the command line. Without --in: where NAME is already, else in the keychain when that works, else in the vault. Servers that waited for it are started.',
     )
     .addHelpText(
       'after',
-      examples(['mcpd secret set github-token', 'pass show github | mcpd secret set github-token']),
+      examples([
+        'mcpd secret set github-token',
+        'pass show github | mcpd secret set github-token --in vault',
+      ]),
     )
-    // Commander would repeat an argument too many in its error, and so the secret in a terminal or a log.
     .allowExcessArguments()
-    .action(async (name: string, options: Options, { args }: Command) =>
-      finish(
-        args.length > 1 ? valueOnCommandLine : await set(dirOf(options), name, io),
-        options.json === true,
-      ),
-    );
+    .action(async (name: string, options: Options & Where, { args }: Command) => {
+      const { set } = await import('./secret-change.ts');
+      finish(await alone(args, () => set(name, options, io)), options.json === true);
+    });
+  leaf(secret, 'get')
+    .argument('<NAME|REFERENCE>')
+    .addOption(where())
+    .option('--reveal', 'print the value itself')
+    .description('Says whether there is such a secret, and where. With --reveal it prints the value.')
+    .addHelpText(
+      'after',
+      examples(['mcpd secret get github-token', 'mcpd secret get vault:github-token --reveal']),
+    )
+    .action(async (name: string, options: Options & Where & { reveal?: true }) => {
+      const { get } = await import('./secret-look.ts');
+      finish(await get(name, options, io), options.json === true);
+    });
   leaf(secret, 'list')
-    .description('Lists the names of the secrets that were set here. Values are never shown.')
-    .addHelpText('after', examples(['mcpd secret list']))
-    .action(async (options: Options) => finish(await list(dirOf(options)), options.json === true));
+    .description(
+      'Lists the secrets that were set here and those that the policy names: where they are, which servers use them, when they were last set. Values are never shown.',
+    )
+    .addHelpText('after', examples(['mcpd secret list', 'mcpd secret list --json | jq .secrets']))
+    .action(async (options: Options) => {
+      const { list } = await import('./secret-look.ts');
+      finish(await list(options, io), options.json === true);
+    });
   leaf(secret, 'rm')
     .argument('<NAME>')
-    .description(
-      'Removes a secret from the keychain. A server that runs keeps the value it started with until its restart.',
-    )
+    .addOption(where())
+    .description('Removes a secret. A server that runs keeps the value it started with until its restart.')
     .addHelpText('after', examples(['mcpd secret rm github-token']))
-    .action(async (name: string, options: Options) =>
-      finish(await remove(dirOf(options), name), options.json === true),
-    );
+    .action(async (name: string, options: Options & Where) => {
+      const { remove } = await import('./secret-change.ts');
+      finish(await remove(name, options, io), options.json === true);
+    });
+  leaf(secret, 'rotate')
+    .argument('<NAME>')
+    .addOption(where())
+    .description(
+      'Puts another value in the place of the one that is there. A running mcpd starts just those servers anew that hold the old one, after they have answered what they were asked.',
+    )
+    .addHelpText(
+      'after',
+      examples(['mcpd secret rotate github-token', 'openssl rand -hex 32 | mcpd secret rotate hook']),
+    )
+    .allowExcessArguments()
+    .action(async (name: string, options: Options & Where, { args }: Command) => {
+      const { rotate } = await import('./secret-change.ts');
+      finish(await alone(args, () => rotate(name, options, io)), options.json === true);
+    });
+  leaf(secret, 'doctor')
+    .description(
+      'One line for each place where secrets may be kept: whether it can be used here, or what is wrong and what to type. Fails when the policy needs one that cannot be used.',
+    )
+    .addHelpText('after', examples(['mcpd secret doctor', 'mcpd secret doctor --json']))
+    .action(async (options: Options) => {
+      const { doctor } = await import('./secret-doctor.ts');
+      finish(await doctor(options, io), options.json === true);
+    });
 }
 
 const valueOnCommandLine: Told = {
@@ -68,40 +116,3 @@ const valueOnCommandLine: Told = {
   },
   text: '',
 };
-
-async function set(dir: string, name: string, io: Io): Promise<Told> {
-  const { setSecret } = await import('../secrets/store.ts');
-  const { openStateDir } = await import('../config/state-dir.ts');
-  const { secretNamesFile } = openStateDir(dir);
-  const value = await io.readSecret(`Value of ${printable(name)} (not shown): `);
-  const result = await setSecret(name, value, secretNamesFile);
-  const reference = `keychain:${name}`;
-  return {
-    reply: { ok: true, command: 'secret set', name, changed: true, result, reference },
-    text: `${printable(name)} is ${result}. A policy names it as ${printable(reference)}; a server that runs sees it after: mcpd ctl restart SERVER`,
-  };
-}
-
-async function list(dir: string): Promise<Told> {
-  const { listSecrets } = await import('../secrets/store.ts');
-  const { openStateDir } = await import('../config/state-dir.ts');
-  const names = await listSecrets(openStateDir(dir).secretNamesFile);
-  const text =
-    names.length === 0
-      ? 'There are no secrets. To keep one: mcpd secret set NAME'
-      : names.map(printable).join('\n');
-  return { reply: { ok: true, command: 'secret list', names }, text };
-}
-
-async function remove(dir: string, name: string): Promise<Told> {
-  const { removeSecret } = await import('../secrets/store.ts');
-  const { openStateDir } = await import('../config/state-dir.ts');
-  const result = await removeSecret(name, openStateDir(dir).secretNamesFile);
-  return {
-    reply: { ok: true, command: 'secret rm', name, changed: result === 'removed' },
-    text:
-      result === 'removed'
-        ? `${printable(name)} is removed.`
-        : `There is no ${printable(name)}; nothing changed.`,
-  };
-}

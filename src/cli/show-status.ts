@@ -1,5 +1,8 @@
 import { printable } from '../domain/printable.ts';
 import type { ServerReport, SwitchesReport } from '../operate/status.ts';
+import type { PackageReport } from '../packages/package-store.ts';
+import { showDrifts } from './show-packages.ts';
+import { showWalls } from './show-wall.ts';
 import { table } from './table.ts';
 import { span, text } from './words.ts';
 
@@ -16,6 +19,7 @@ export type StatusAnswer = {
   readonly switches: SwitchesReport;
   readonly grants?: number;
   readonly quarantined?: number;
+  readonly packages?: readonly PackageReport[];
   readonly breakers?: readonly Breaker[];
 };
 
@@ -62,6 +66,7 @@ export function showStatus(it: StatusAnswer): string {
     ...it.because.map((why) => `  ${printable(why)}`),
     `policy ${text(it.ordersVersion)}, ${counts}`,
     ...held(it),
+    ...showWalls(it.servers),
     '',
     table(serverColumns, servers),
     ...breakers(it.breakers ?? []),
@@ -70,8 +75,9 @@ export function showStatus(it: StatusAnswer): string {
 }
 
 /** What else an operator should look at; nothing where there is nothing. */
-function held({ quarantined = 0, grants = 0 }: StatusAnswer): string[] {
+function held({ quarantined = 0, grants = 0, packages }: StatusAnswer): string[] {
   return [
+    ...showDrifts(packages),
     ...(quarantined > 0 ? [`tools in quarantine ${text(quarantined)}: mcpd ctl pins`] : []),
     ...(grants > 0 ? [`grants ${text(grants)}: mcpd ctl grants`] : []),
   ];

@@ -10,7 +10,9 @@ import {
   type GrantRow,
   type LeaseRow,
 } from './show-grants.ts';
+import { showPinnedPackage, type PinnedPackage } from './show-packages.ts';
 import { showPinned, showPins, type PinnedAnswer, type PinsAnswer } from './show-pins.ts';
+import { showRefreshed, showSecrets, type SecretRow } from './show-secrets.ts';
 import { showStatus, type StatusAnswer } from './show-status.ts';
 import { table } from './table.ts';
 import { lines, plural, span, text } from './words.ts';
@@ -45,12 +47,20 @@ export function show(command: string, answer: Answer, nowMs: number): string {
       return showPins(answer as unknown as PinsAnswer);
     case 'pin':
       return showPinned(answer as unknown as PinnedAnswer);
+    case 'pin-package':
+      return showPinnedPackage(answer as unknown as PinnedPackage);
     case 'restart':
       return `${text(answer['server'])} was stopped and started afresh; it is ${text(answer['state'])}.`;
+    case 'secrets':
+      return showSecrets(answer['secrets'] as readonly SecretRow[]);
+    case 'refresh-secret':
+      return showRefreshed(answer);
     case 'reload':
       return reloaded(answer);
     case 'reload-keys':
       return `The keys were read again; callers known: ${text(answer['keys'])}.`;
+    case 'reload-operators':
+      return `The operators were looked at again; persons with a token: ${text(answer['operators'])}.`;
     default:
       return switched(command, answer);
   }

@@ -6,8 +6,11 @@ import type { Complaints } from './complain.ts';
 import { quote } from './complaint.ts';
 import { daemonLimits } from './limits.ts';
 import { fromHere } from './reference.ts';
+import { listenDoors } from './schema-listen.ts';
+import { oauthIssuers } from './schema-oauth.ts';
 import { isLoopback } from './schema.ts';
 import type { DaemonFile, daemonShape } from './schema.ts';
+import { secretSettings } from './secrets.ts';
 import { stateDirFrom } from './state-dir.ts';
 import type { Environment } from './state-dir.ts';
 
@@ -32,7 +35,13 @@ export function daemonFile(
       );
     }
     const what = `${quote(listen.host)} can be reached from other machines, and keys travel there unencrypted`;
-    complaints.about(['listen', 'host'], what, 'a loopback host behind a proxy that speaks TLS', 'warning');
+    if (listen.tls === undefined)
+      complaints.about(
+        ['listen', 'host'],
+        what,
+        'tls = { … }, or a loopback host behind a proxy that speaks TLS',
+        'warning',
+      );
   }
   if (requests.headers_within > requests.read_within) {
     complaints.about(
@@ -56,6 +65,8 @@ export function daemonFile(
       allowedHosts: listen.allowed_hosts,
       allowedOrigins: listen.allowed_origins,
       httpSse: listen.http_sse,
+      publicUrl: listen.public_url,
+      ...listenDoors(listen, place.folder, complaints),
     },
     callersWithoutKey: callers.without_key,
     requests: {
@@ -73,6 +84,8 @@ export function daemonFile(
     limits: daemonLimits(written.limits, complaints),
     roles: rolesOf(written.roles, complaints),
     webhooks: webhooksOf(written.webhooks, place.folder, complaints),
+    oauth: oauthIssuers(written.oauth, place.folder, complaints),
+    secrets: secretSettings(written.secrets, place.folder, complaints),
     log: { level: written.log.level, fileBytesMax: written.log.file_max, filesMax: written.log.files_max },
     drainWithinMs: written.stop.drain_within,
     questionsMax: written.confirm.questions_max,

@@ -59,7 +59,7 @@ export function size(min: string, max: string): z.ZodType<number> {
   const [minBytes, maxBytes] = [bound(readSizeBytes, min), bound(readSizeBytes, max)];
   const expected = `${sizeExample}, from ${min} to ${max}`;
   const read = (written: string) => within(readSizeBytes(written), minBytes, maxBytes);
-  return text(expected, read, '^\\d{1,9}(B|KiB|MiB)$');
+  return text(expected, read, '^\\d{1,9}(B|KiB|MiB|GiB)$');
 }
 
 const oneRate = text(rateExample, readRates, '^[1-9]\\d{0,6}/(s|min|h|day)( burst [1-9]\\d{0,6})?$');

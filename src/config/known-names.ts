@@ -1,6 +1,8 @@
 import type { ServerFile } from '../domain/orders.ts';
+import { readReference, referenceForms, reservedSchemes } from '../domain/secret-reference.ts';
 import { nearestTo, quote } from './complaint.ts';
 import type { Complaint } from './complaint.ts';
+import { inReach } from './in-reach.ts';
 import type { DaemonFile } from './schema.ts';
 import { exactly, type PlaceOf } from './exactly.ts';
 import type { Place } from './toml.ts';
@@ -16,6 +18,8 @@ export function knownNames(
 ): Complaint[] {
   return [
     ...profiles(daemon, servers, placeOf),
+    ...secretCommands(daemon, servers, placeOf),
+    ...inReach(daemon, servers, placeOf),
     ...servers.flatMap((server) => inServer(server, daemon, placeOf)),
   ];
 }
@@ -38,6 +42,40 @@ function profiles(
         expected: `a file servers/${name}.toml`,
       })),
   );
+}
+
+/** The scheme is not repeated: what was pasted in the place of a reference may be the secret itself. */
+function secretCommands(
+  { file, webhooks, secrets }: DaemonFile,
+  servers: readonly ServerFile[],
+  placeOf: PlaceOf,
+): Complaint[] {
+  const known = secrets.commands.map(({ name }) => name);
+  const uses = [
+    ...webhooks.map(({ name, secret }) => ({ file, path: ['webhooks', name, 'secret'], reference: secret })),
+    ...servers.flatMap((server) =>
+      Object.entries(server.spec.secrets).map(([variable, { reference }]) => ({
+        file: server.file,
+        path: ['secrets', variable],
+        reference,
+      })),
+    ),
+  ];
+  return uses.flatMap(({ file: at, path, reference }) => {
+    const read = readReference(reference);
+    if (read?.kind !== 'command' || known.includes(read.command)) return [];
+    const nearest = nearestTo(read.command, [...known, ...reservedSchemes]);
+    return [
+      {
+        severity: 'error' as const,
+        file: at,
+        ...placeOf(at, path),
+        what: `the value of ${quote(path[1] ?? '')} names a provider of secrets that is not there`,
+        expected: referenceForms,
+        ...(nearest !== undefined && { nearest }),
+      },
+    ];
+  });
 }
 
 function inServer(server: ServerFile, daemon: DaemonFile, placeOf: PlaceOf): Complaint[] {

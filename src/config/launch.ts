@@ -1,10 +1,13 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { ServerSpec } from '../domain/orders.ts';
+import { referenceForms, reservedSchemes } from '../domain/secret-reference.ts';
 import type { Complaints } from './complain.ts';
-import { doubtsAbout, resolveCommand } from './command.ts';
 import { quote } from './complaint.ts';
-import { fromHere } from './reference.ts';
+import { wallSpec } from './sandbox.ts';
+import { loadsCode } from './loads-code.ts';
+import { programOf } from './program.ts';
+import { secretUse } from './secrets.ts';
 import type { WrittenServer } from './schema-server.ts';
 
 export type ServerPlace = {
@@ -23,7 +26,7 @@ export function launchOf(written: WrittenServer, place: ServerPlace, complaints:
   const taken = new Map<string, string>();
   return {
     name: place.name,
-    command: commandOf(written, place, complaints),
+    ...programOf(written, place, complaints),
     args: written.args,
     cwd: cwdOf(written.cwd, folder, complaints),
     env: {
@@ -32,7 +35,7 @@ export function launchOf(written: WrittenServer, place: ServerPlace, complaints:
         value === '' ? undefined : resolve(folder, value),
       ),
     },
-    secrets: variables('secrets', written.secrets, taken, complaints, (value) => fromHere(value, folder)),
+    secrets: variables('secrets', written.secrets, taken, complaints, (use) => secretUse(use, folder)),
     sharing,
     protocol: written.protocol,
     idleMs: written.idle,
@@ -43,23 +46,8 @@ export function launchOf(written: WrittenServer, place: ServerPlace, complaints:
     startWithinMs: written.start_within,
     childrenMax: written.children_max,
     lineBytesMax: written.line_max,
+    wall: wallSpec(written, folder, complaints),
   };
-}
-
-function commandOf(
-  { command, args }: WrittenServer,
-  { folder, execPath }: ServerPlace,
-  complaints: Complaints,
-): string {
-  const resolved = resolveCommand(command, folder, execPath);
-  if (!resolved.ok) {
-    complaints.about(['command'], resolved.what, resolved.expected);
-    return command;
-  }
-  for (const { at, what, expected } of doubtsAbout(command, args)) {
-    complaints.about(at === 'command' ? ['command'] : ['args', at], what, expected, 'warning');
-  }
-  return resolved.command;
 }
 
 function cwdOf(written: string, folder: string, complaints: Complaints): string {
@@ -80,21 +68,21 @@ const variablesMax = 256;
 const expectedIn: Readonly<Record<Table, string>> = {
   env: 'text without NUL, at most 131072 characters',
   paths: 'a path, counted from the folder of this file',
-  secrets: '"keychain:NAME" or "file:PATH"',
+  secrets: referenceForms,
 };
 
 /** The variables of one table. `read` gives undefined for a value that is refused; values are never quoted. */
-function variables(
+function variables<Written, Meaning>(
   table: Table,
-  written: Readonly<Record<string, string>>,
+  written: Readonly<Record<string, Written>>,
   taken: Map<string, string>,
   complaints: Complaints,
-  read: (value: string, path: readonly string[]) => string | undefined,
-): Readonly<Record<string, string>> {
+  read: (value: Written, path: readonly string[]) => Meaning | undefined,
+): Readonly<Record<string, Meaning>> {
   const entries = Object.entries(written);
   if (entries.length > variablesMax)
     complaints.aboutKey([table], `${String(entries.length)} variables`, `at most ${String(variablesMax)}`);
-  const kept: [string, string][] = [];
+  const kept: [string, Meaning][] = [];
   for (const [name, value] of entries.slice(0, variablesMax)) {
     const path = [table, name];
     const other = taken.get(name);
@@ -116,7 +104,8 @@ function variables(
         undefined,
         'warning',
       );
-    const meaning = value.includes('\0') || value.length > 131_072 ? undefined : read(value, path);
+    const unfit = typeof value === 'string' && (value.includes('\0') || value.length > 131_072);
+    const meaning = unfit ? undefined : read(value, path);
     if (meaning === undefined)
       complaints.about(path, `bad value for ${quote(name)} in [${table}]`, expectedIn[table]);
     else kept.push([name, meaning]);
@@ -124,21 +113,17 @@ function variables(
   return Object.fromEntries(kept);
 }
 
-/** Variables by which a loader or an interpreter takes in code before the program begins. */
-function loadsCode(name: string): boolean {
-  return /^(?:LD_(?:PRELOAD|AUDIT|LIBRARY_PATH)|DYLD_\w+|NODE_OPTIONS|NODE_PATH|BUN_OPTIONS|PYTHON(?:STARTUP|PATH|HOME)|PERL5(?:OPT|LIB|DB)|RUBY(?:OPT|LIB)|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|BASH_ENV|ENV|GIT_SSH_COMMAND|GIT_EXEC_PATH)$/.test(
-    name,
-  );
-}
-
-/** A literal stays what it is, but must not be what somebody meant for [secrets]. */
+/** A literal stays what it is, but must not be what somebody meant for [secrets], a misspelt name and all. */
 function literal(value: string, path: readonly string[], complaints: Complaints): string {
   const name = path.at(-1) ?? '';
-  if (value.startsWith('keychain:') || (value.startsWith('file:') && !value.startsWith('file://'))) {
+  const scheme = reservedSchemes.find((it) => value.startsWith(`${it}:`));
+  if (scheme !== undefined && !value.startsWith('file://')) {
     complaints.about(
       path,
       `the value of ${quote(name)} looks like a secret reference`,
       'literal text here: move the line to [secrets]',
+      // Other programs read texts such as "vault:kv/path" themselves.
+      scheme === 'keychain' || scheme === 'file' ? 'error' : 'warning',
     );
   } else if (/(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|PRIVATE_?KEY)$/i.test(name) && value !== '') {
     complaints.about(

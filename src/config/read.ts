@@ -1,8 +1,18 @@
 import { createHash } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, readSync, readdirSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readSync,
+  readdirSync,
+  realpathSync,
+  statSync,
+} from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { quote } from './complaint.ts';
 import type { Complaint } from './complaint.ts';
+import { uncleanFile, uncleanFolder, type Unclean } from './hygiene.ts';
 import { readToml } from './toml.ts';
 
 /** One policy file as it was when it was read. Everything else is made from these bytes, so nothing can change in between. */
@@ -153,14 +163,16 @@ function readBounded(file: string): Buffer | Complaint {
   let handle: number;
   try {
     // Without O_NONBLOCK a named pipe in this place would stop the daemon until somebody wrote to it.
-    handle = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    // Looked at before, and not followed now: where it is no link of its own folder, it is no link.
+    const unclean = uncleanFile(file);
+    if (unclean !== undefined) return about(file, unclean);
+    handle = openSync(realpathSync(file), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (reason) {
     return unreadable(file, reason);
   }
   try {
     const stat = fstatSync(handle);
     if (!stat.isFile()) return fault(file, 'not a regular file', 'a TOML file');
-    if ((stat.mode & 0o002) !== 0) return writableByAnyone(file);
     if (stat.size > fileBytesMax) return fault(file, `${String(stat.size)} bytes`, 'at most 1 MiB');
     const bytes = Buffer.alloc(fileBytesMax + 1);
     let length = 0;
@@ -182,19 +194,15 @@ function checkFolder(folder: string): Complaint[] {
     const stat = statSync(folder);
     if (!stat.isDirectory()) return [fault(folder, 'not a folder', 'a folder')];
     readdirSync(folder);
-    return (stat.mode & 0o002) === 0 ? [] : [writableByAnyone(folder)];
+    const unclean = uncleanFolder(folder);
+    return unclean === undefined ? [] : [about(folder, unclean)];
   } catch (reason) {
     return [unreadable(folder, reason)];
   }
 }
 
-// Whoever may write a policy file decides what the daemon runs.
-function writableByAnyone(path: string): Complaint {
-  return fault(
-    path,
-    'anyone on this machine may write to it',
-    `others to be kept out: type chmod o-w ${path}`,
-  );
+function about(path: string, { what, expected }: Unclean): Complaint {
+  return fault(path, what, expected);
 }
 
 const causes: ReadonlyMap<string, string> = new Map([

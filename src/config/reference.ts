@@ -5,5 +5,5 @@ import { readReference } from '../domain/secret-reference.ts';
 export function fromHere(written: string, folder: string): string | undefined {
   const read = readReference(written);
   if (read === undefined) return undefined;
-  return read.kind === 'keychain' ? written : `file:${resolve(folder, read.path)}`;
+  return read.kind === 'file' ? `file:${resolve(folder, read.path)}` : written;
 }

@@ -16,8 +16,11 @@ import {
 } from './fields.ts';
 import { caseShape } from './schema-case.ts';
 import { limitShape, limitsShape } from './schema-limits.ts';
+import { packageShape, programDigest } from './schema-package.ts';
 import { redactShape } from './schema-redact.ts';
 import { modes, ruleShape } from './schema-rule.ts';
+import { sandboxKeys } from './schema-sandbox.ts';
+import { secretUses } from './schema-secrets.ts';
 import { toolsShape } from './schema-tool.ts';
 
 const variables = named(z.string('text in quotes'), 'a table of variables');
@@ -101,6 +104,11 @@ const launch = {
     ).default([]),
     'Its arguments, handed over as they are. There is no shell.',
   ),
+  sha256: said(programDigest.optional(), 'Pins the file of the program: another one is not started.'),
+  package: said(
+    packageShape.optional(),
+    'Pins the package that npx and its like run: another one is not started.',
+  ),
   cwd: said(
     words('a folder', 4096).default('.'),
     'Its working folder, counted from the folder of this file.',
@@ -142,7 +150,11 @@ const launch = {
   ),
   env: said(variables.default({}), 'Variables of its environment: the text itself, never a secret.'),
   paths: said(variables.default({}), 'Variables that hold a path, counted from the folder of this file.'),
-  secrets: said(variables.default({}), 'Variables that hold a secret: "keychain:NAME" or "file:PATH".'),
+  secrets: said(
+    secretUses.default({}),
+    'Variables that hold a secret: "keychain:NAME", "vault:NAME", "systemd:NAME", "file:PATH", "env:NAME" or "COMMAND:…"; or { from = "…", ttl = "1h" }.',
+  ),
+  ...sandboxKeys,
   extends: said(
     extendsShape.optional(),
     'A shared base. This file can then only restrict what the base allows.',

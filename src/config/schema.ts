@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Issuer } from '../domain/issuer.ts';
 import type { LimitText, Webhook } from '../domain/orders.ts';
 import {
   choice,
@@ -14,8 +15,12 @@ import {
   words,
   yesOrNo,
 } from './fields.ts';
-import { readReference } from '../domain/secret-reference.ts';
+import { readReference, referenceForms } from '../domain/secret-reference.ts';
+import type { SecretSettings } from '../domain/secret-reference.ts';
 import { daemonLimitsShape } from './schema-limits.ts';
+import { listenShape, type ListenDoors } from './schema-listen.ts';
+import { oauthShape, publicUrlShape } from './schema-oauth.ts';
+import { secretsShape } from './schema-secrets.ts';
 
 /** `policies/mcpd.toml`, read and checked. */
 export type DaemonFile = {
@@ -30,7 +35,9 @@ export type DaemonFile = {
     readonly allowedOrigins: readonly string[];
     /** Whether the HTTP+SSE transport of 2024-11-05 is served beside the newer one. */
     readonly httpSse: boolean;
-  };
+    /** Where clients see the daemon, without a path; undefined: at its own address. */
+    readonly publicUrl: string | undefined;
+  } & ListenDoors;
   /** `allowed` only on loopback, and only when the owner wrote the whole sentence. */
   readonly callersWithoutKey: 'refused' | 'allowed';
   readonly requests: {
@@ -51,6 +58,10 @@ export type DaemonFile = {
   /** Role → names of callers or patterns. Pairs, because the names come from outside. */
   readonly roles: readonly (readonly [name: string, callers: readonly string[]])[];
   readonly webhooks: readonly Webhook[];
+  /** Whose access tokens are believed; none: nobody's. */
+  readonly oauth: readonly Issuer[];
+  /** Where secrets are kept besides the keychain. */
+  readonly secrets: SecretSettings;
   readonly log: { readonly level: LogLevel; readonly fileBytesMax: number; readonly filesMax: number };
   readonly drainWithinMs: number;
   /** Questions that may wait for the operator at once. */
@@ -98,9 +109,7 @@ const webhookShape = table(
       'Where the question is sent.',
     ),
     secret: said(
-      text('"keychain:NAME" or "file:PATH"', (written) =>
-        readReference(written) === undefined ? undefined : written,
-      ),
+      text(referenceForms, (written) => (readReference(written) === undefined ? undefined : written)),
       'What both sides sign with.',
     ),
   },
@@ -122,6 +131,8 @@ export const daemonShape = table({
         'Origins whose web pages may call.',
       ),
       http_sse: said(yesOrNo.default(false), 'Serve the transport of 2024-11-05 too.'),
+      public_url: publicUrlShape,
+      ...listenShape(hostName),
     }).prefault({}),
     'Where the daemon listens. Read at the start.',
   ),
@@ -164,6 +175,8 @@ export const daemonShape = table({
     named(webhookShape, 'tables [webhooks.NAME]').default({}),
     'Where questions go that a rule asks by "webhook:NAME".',
   ),
+  oauth: said(oauthShape.default({}), 'Whose access tokens are believed (OAuth 2.1). Read at the start.'),
+  secrets: said(secretsShape.prefault({}), 'Where secrets are kept besides the keychain.'),
   log: said(
     table({
       level: said(choice(logLevels, `one of ${logLevels.join(', ')}`).default('info'), 'How much is logged.'),

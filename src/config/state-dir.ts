@@ -1,6 +1,8 @@
 import { chmodSync, lstatSync, mkdirSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { Fault } from '../domain/faults.ts';
+import { shellWord } from '../files/ours.ts';
+import { strangersAt } from './trust.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -71,6 +73,7 @@ export function openStateDir(dir: string): StateDir {
     );
   }
   claim(dir);
+  refuseStrangers(dir);
   for (const folder of [state.auditDir, state.logDir, state.controlDir]) {
     claim(folder);
     // Ours by name, so whatever mode they had is tightened: journal, log and control socket are nobody else's business.
@@ -98,10 +101,20 @@ function claim(folder: string): void {
   if (me !== undefined && stat.uid !== me) {
     throw invalid(
       `${folder} belongs to another user (${String(stat.uid)})`,
-      `run mcpd as that user, or set MCPD_STATE_DIR`,
+      `chown ${String(me)} ${shellWord(folder)}; or run mcpd as that user`,
     );
   }
-  if ((stat.mode & 0o022) !== 0) throw invalid(`others may write to ${folder}`, `chmod 700 ${folder}`);
+  if ((stat.mode & 0o022) !== 0)
+    throw invalid(`others may write to ${folder}`, `chmod 700 ${shellWord(folder)}`);
+}
+
+/** Whoever may write to a folder above could put an older state in the place of ours, with other switches. */
+function refuseStrangers(dir: string): void {
+  const found = strangersAt(dir).find(({ who }) => who !== 'group');
+  if (found === undefined) return;
+  const [mend = ''] = found.mend.split(', ');
+  const whose = found.who === 'owner' ? 'lies in a folder of another user' : 'lies where anyone may write';
+  throw invalid(`${dir} ${whose}`, `${mend}; or choose another folder: set MCPD_STATE_DIR`);
 }
 
 function invalid(detail: string, hint: string): Fault {

@@ -20,12 +20,14 @@ const sizes: ReadonlyMap<string, number> = new Map([
   ['B', 1],
   ['KiB', 1024],
   ['MiB', 1024 * 1024],
+  ['GiB', 1024 * 1024 * 1024],
 ]);
 
 export const rateExample = 'a rate such as "5/s", "10/min", "100/h", "1000/day" or "600/min burst 20"';
 export const budgetExample = 'a budget such as "sum(args.amount) <= 500/day"';
 export const durationExample = 'a time such as "500ms", "55s", "2m" or "1h"';
 export const sizeExample = 'a size such as "512KiB" or "4MiB"';
+export const volumeExample = 'a volume such as "64MiB/min", "1GiB/h" or "4MiB/s"';
 
 /** Reads `"10/min"`. Undefined when it is anything else; a rate of nothing is written as a deny rule. */
 export function readRate(text: string): Rate | undefined {
@@ -72,6 +74,15 @@ export function readDurationMs(text: string): number | undefined {
 /** Reads `"4MiB"` into bytes. Undefined when it is anything else: MB and kB mean different numbers to different people. */
 export function readSizeBytes(text: string): number | undefined {
   return readAmount(text, sizes);
+}
+
+/** Reads `"64MiB/min"`. Undefined when it is anything else; nothing at all would be a server that cannot answer. */
+export function readVolume(text: string): { readonly bytesMax: number; readonly perMs: number } | undefined {
+  const [size = '', span = '', ...more] = text.split('/');
+  const bytesMax = readSizeBytes(size);
+  const perMs = span === 'day' ? undefined : spans.get(span);
+  if (bytesMax === undefined || bytesMax < 1 || perMs === undefined || more.length > 0) return undefined;
+  return { bytesMax, perMs };
 }
 
 function readAmount(text: string, units: ReadonlyMap<string, number>): number | undefined {

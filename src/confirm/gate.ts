@@ -128,7 +128,7 @@ export class Gate {
   };
 
   /** Answers a question once. A second answer, a late one, or one to nothing is told so and changes nothing. */
-  answer(typedId: string, { verdict, by, reason, forMs = 0 }: Verdict): Answered {
+  answer(typedId: string, { verdict, by, person, reason, forMs = 0 }: Verdict): Answered {
     const id = readQuestionId(typedId);
     const open = this.#desk.open.byId(id);
     if (open === undefined || !this.#desk.isGood(open)) {
@@ -146,7 +146,7 @@ export class Gate {
     const why = whyNot(open, channel, forMs);
     if (why !== undefined) return { kind: 'refused', reason: why };
     const changed = !open.votes.some((vote) => vote.by === by);
-    const still = this.#desk.count(open, { by, forMs });
+    const still = this.#desk.count(open, { by, forMs, person });
     const question = asItStands(open);
     if (still > 0) return { kind: 'counted', question, still, changed };
     const leaseMs = leaseOf(open.votes, open.asking.leaseMsMax);

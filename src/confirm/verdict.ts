@@ -6,6 +6,8 @@ import type { Question } from './question.ts';
 export type Verdict = {
   readonly verdict: 'approve' | 'deny';
   readonly by: string;
+  /** Where `by` does not tell people apart: what counts as one of them. */
+  readonly person?: string | undefined;
   readonly reason?: string | undefined;
   /** For a yes: for how long it is good for calls that are alike, too. */
   readonly forMs?: number | undefined;

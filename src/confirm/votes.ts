@@ -1,17 +1,20 @@
-/** A yes of one approver. `forMs`: for how long it is good for calls that are alike; 0: for this call only. */
-export type Vote = { readonly by: string; readonly forMs: number };
+/**
+ * A yes of one approver. `forMs`: for how long it is good for calls that are alike; 0: for this call only. `person`: who it
+ * counts for, where `by` is a name that somebody may have given themselves.
+ */
+export type Vote = { readonly by: string; readonly forMs: number; readonly person?: string | undefined };
 
 /**
  * How many different approvers are still needed. The same one twice is one: dual control is two people, and one who answers
  * in two chats, or in a chat and as the caller's own user, is still one.
  */
 export function stillNeeded(votes: readonly Vote[], needed: number): number {
-  return Math.max(0, needed - new Set(votes.map(({ by }) => personIn(by))).size);
+  return Math.max(0, needed - new Set(votes.map(({ by, person }) => person ?? personIn(by))).size);
 }
 
-/** `webhook:NAME/PERSON`, `caller:PERSON` → the person, in lower case as webhooks spell them; else as it stands. */
+/** `webhook:NAME/PERSON`, `caller:PERSON` → the person; an operator is one already. In lower case, as webhooks spell them. */
 function personIn(by: string): string {
-  return /^(?:webhook:[^/]*\/|caller:)(.+)$/s.exec(by)?.[1]?.toLowerCase() ?? by;
+  return (/^(?:webhook:[^/]*\/|caller:)(.+)$/s.exec(by)?.[1] ?? by).toLowerCase();
 }
 
 /** Those who said yes, in a word for the record. */

@@ -1,10 +1,13 @@
 import { connect } from 'node:net';
-import { userInfo } from 'node:os';
 import type { Json } from '../domain/message.ts';
 import { canonical, decodeUtf8, encode, objectOf } from '../protocol/codec.ts';
 import type { ReplyError } from '../operate/reply.ts';
 import { checkLength } from './place.ts';
 import { replyBytesMax } from './line.ts';
+import { readToken, tokenPath } from './token.ts';
+import { whoAmI } from './user-name.ts';
+
+export { whoAmI } from './user-name.ts';
 
 const NEWLINE = 0x0a;
 
@@ -26,29 +29,38 @@ export class NoAnswer extends Error {
   }
 }
 
+export type AskOptions = {
+  readonly answerWithinMs?: number;
+  /** What the daemon may call us where it cannot ask the system. */
+  readonly operator?: string;
+  /** A person's own; without it, the token of this start is read from beside the socket. */
+  readonly token?: string | undefined;
+};
+
 /** Sends one command and waits for its answer. Throws `NoAnswer`, and `CONFIG_INVALID` for a path that is too long. */
 export async function ask(
   socketPath: string,
   command: string,
   args: Readonly<Record<string, Json>> = {},
-  { answerWithinMs = 60_000, operator = whoAmI() }: { answerWithinMs?: number; operator?: string } = {},
+  { answerWithinMs = 60_000, operator = whoAmI(), token }: AskOptions = {},
 ): Promise<Answer> {
   checkLength(Buffer.byteLength(socketPath), socketPath);
-  const line = await exchange(socketPath, `${encode({ command, args, operator })}\n`, answerWithinMs);
-  const reply = objectOf(canonical(decodeUtf8(line), { bytesMax: replyBytesMax, depthMax: 64 }));
-  if (typeof reply['ok'] !== 'boolean')
-    throw new NoAnswer('NO_ANSWER', `what answers at ${socketPath} is not mcpd`, 'mcpd ctl status');
-  // The daemon is the one writer of this line; `ok` decides which of the two shapes it has.
-  return reply as Answer;
-}
-
-/** The operating-system user, which the journal records; `uid-…` where the system has no name for it. */
-export function whoAmI(): string {
-  try {
-    return userInfo().username.slice(0, 64);
-  } catch {
-    return `uid-${process.getuid?.() ?? 'unknown'}`;
-  }
+  const say = async (shown: string | undefined): Promise<Answer> => {
+    const line = encode({ command, args, operator, ...(shown === undefined ? {} : { token: shown }) });
+    const heard = await exchange(socketPath, `${line}\n`, answerWithinMs);
+    const reply = objectOf(canonical(decodeUtf8(heard), { bytesMax: replyBytesMax, depthMax: 64 }));
+    if (typeof reply['ok'] !== 'boolean')
+      throw new NoAnswer('NO_ANSWER', `what answers at ${socketPath} is not mcpd`, 'mcpd ctl status');
+    // The daemon is the one writer of this line; `ok` decides which of the two shapes it has.
+    return reply as Answer;
+  };
+  if (token !== undefined) return say(token);
+  const first = readToken(tokenPath(socketPath));
+  const answer = await say(first);
+  if (answer.ok || answer.error.code !== 'NOT_PERMITTED') return answer;
+  // A daemon that was started between the look at the file and the command has another token. It carried out nothing.
+  const second = readToken(tokenPath(socketPath));
+  return second === first ? answer : say(second);
 }
 
 function exchange(socketPath: string, line: string, answerWithinMs: number): Promise<Buffer> {

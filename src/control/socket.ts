@@ -2,9 +2,13 @@ import { chmodSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { Fault } from '../domain/faults.ts';
 import type { Order } from '../operate/commands.ts';
+import { Knocks } from '../operate/knocks.ts';
+import { recognise, type Person, type Proofs } from '../operate/operators.ts';
 import { refusal, type Reply } from '../operate/reply.ts';
-import { orderBytesMax, readOrder } from './line.ts';
+import { orderBytesMax, readLine } from './line.ts';
 import { look, prepare, removeIfSame, show, type Place } from './place.ts';
+import { StartToken } from './token.ts';
+import { userName } from './user-name.ts';
 
 const NEWLINE = 0x0a;
 const lingerMs = 5000;
@@ -15,6 +19,10 @@ export type ControlOptions = {
   readonly answer: (order: Order) => Promise<Reply>;
   /** Every reply goes through it: what is shown to an operator may be copied anywhere. */
   readonly redact: (text: string) => string;
+  /** The user at the other end of a connection, by its file descriptor; undefined where the system cannot say. */
+  readonly peerUid?: (fd: number) => number | undefined;
+  /** Whose token this is. Without it, nobody is known but whoever has the token of this start. Throws `CONFIG_INVALID`. */
+  readonly personOf?: (token: string) => Person | undefined;
   /** For the whole command to arrive. */
   readonly orderWithinMs?: number;
   readonly connectionsMax?: number;
@@ -23,16 +31,30 @@ export type ControlOptions = {
 /** One operator's connection: one line in, one line out, gone. */
 type Visit = { readonly socket: Socket; answering: boolean };
 
-/** The operator's door: a unix socket in an owner-only directory. To hold it is also to be the one daemon. */
+/**
+ * The operator's door: a unix socket in an owner-only directory, and a token that every command brings along. To hold the
+ * socket is also to be the one daemon.
+ */
 export class ControlSocket {
   readonly #server: Server;
   readonly #options: Required<ControlOptions>;
+  readonly #start: StartToken;
+  readonly #proofs: Proofs;
+  readonly #knocks = new Knocks();
   /** Oldest first. */
   readonly #visits = new Set<Visit>();
   #forget: () => void = () => {};
 
-  private constructor(options: ControlOptions) {
-    this.#options = { orderWithinMs: 5000, connectionsMax: 32, ...options };
+  private constructor(options: ControlOptions, start: StartToken) {
+    const noOne = () => undefined;
+    this.#options = { orderWithinMs: 5000, connectionsMax: 32, peerUid: noOne, personOf: noOne, ...options };
+    this.#start = start;
+    this.#proofs = {
+      isOfThisStart: (token) => start.matches(token),
+      personOf: this.#options.personOf,
+      ownUid: process.getuid?.(),
+      userName,
+    };
     // Half open: `nc -U` closes its side when it has said everything, and still wants to hear the answer.
     this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#receive(socket));
   }
@@ -41,17 +63,29 @@ export class ControlSocket {
   static async open(options: ControlOptions): Promise<ControlSocket> {
     const place = await prepare(options.path);
     try {
-      const control = new ControlSocket(options);
-      await control.#listen(place);
+      // Before the socket is shown, so that nobody finds a daemon and not what it asks for.
+      const control = new ControlSocket(options, StartToken.make(options.path));
+      try {
+        await control.#listen(place);
+      } catch (reason) {
+        control.#start.remove();
+        throw reason;
+      }
       return control;
     } finally {
       place.release();
     }
   }
 
+  /** What every command of this start has to bring along. To be taken out of whatever leaves the daemon. */
+  get token(): string {
+    return this.#start.token;
+  }
+
   /** Hangs up on everyone and removes the socket if it is still this one. May be called twice. */
   async close(): Promise<void> {
     this.#forget();
+    this.#start.remove();
     for (const { socket } of this.#visits) socket.destroy();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
@@ -149,11 +183,24 @@ export class ControlSocket {
     visit.answering = true;
     let reply: Reply;
     try {
-      reply = await this.#options.answer(readOrder(line));
+      const { command, args, operator: claimed, token } = readLine(line);
+      const visitor = recognise({ token, claimed, uid: this.#uidAt(visit.socket) }, this.#proofs);
+      const knock = visitor.kind === 'stranger' ? this.#knocks.count(performance.now()) : undefined;
+      reply = await this.#options.answer({
+        command,
+        args,
+        visitor: knock === undefined ? visitor : { ...visitor, knock },
+      });
     } catch (reason) {
       reply = refusal(reason);
     }
     this.#reply(visit, reply);
+  }
+
+  #uidAt(socket: Socket): number | undefined {
+    // Node has no other way to the descriptor of a connection.
+    const { fd } = (socket as unknown as { _handle?: { fd?: number } })._handle ?? {};
+    return fd === undefined || fd < 0 ? undefined : this.#options.peerUid(fd);
   }
 
   #turnAway(visit: Visit, detail: string, code: 'BAD_MESSAGE' | 'TOO_LARGE' = 'BAD_MESSAGE'): void {

@@ -49,8 +49,8 @@ export type Target =
   | { readonly kind: 'listing'; readonly of: Listing }
   /** What became of a call that runs on by itself: asked about, fed or stopped. `tool`: what was called. */
   | { readonly kind: 'task'; readonly id: string; readonly tool: string | undefined }
-  /** A stream of changes: of the listings, and of these resources. */
-  | { readonly kind: 'subscription'; readonly uris: readonly string[] }
+  /** A stream of changes: of the listings, of these resources, and of tasks that calls of these tools became. */
+  | { readonly kind: 'subscription'; readonly uris: readonly string[]; readonly tools?: readonly string[] }
   /** The conversation itself: initialize, ping, log level, known notifications, replies to a server's question. */
   | { readonly kind: 'protocol'; readonly method: string }
   /** A request or notification the other way: from the server to the caller. */

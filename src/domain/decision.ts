@@ -24,6 +24,8 @@ export type Denial = {
   readonly rule: string;
   readonly reason: string;
   readonly hidden: boolean;
+  /** Set where only the credential stands in the way: the class of tool that it would have to be good for. */
+  readonly needs?: Risk;
 };
 
 export type Decision = Permit | Denial;

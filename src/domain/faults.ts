@@ -17,7 +17,10 @@ export const faults = {
   FORBIDDEN_ORIGIN: { side: 'caller', says: 'This Origin may not call here.' },
   NO_ROUTE: { side: 'caller', says: 'There is nothing at this address.' },
   WRONG_METHOD: { side: 'caller', says: 'This address does not answer that HTTP method.' },
-  UNAUTHENTICATED: { side: 'caller', says: 'Sign in first: send a key in the Authorization header.' },
+  UNAUTHENTICATED: {
+    side: 'caller',
+    says: 'Sign in first: send a key or a token in the Authorization header.',
+  },
   UNKNOWN_SESSION: { side: 'caller', says: 'There is no such session. Initialize again.' },
   NO_SESSION: { side: 'caller', says: 'The Mcp-Session-Id header is missing.' },
   UNKNOWN_EVENT: { side: 'caller', says: 'The stream cannot be resumed after this Last-Event-ID.' },
@@ -51,6 +54,10 @@ export const faults = {
   },
   UPSTREAM_BUSY: { side: 'upstream', says: 'The server behind this address has too many calls waiting.' },
   SECRET_UNAVAILABLE: { side: 'mcpd', says: 'The server behind this address lacks a secret.' },
+  ISSUER_UNAVAILABLE: {
+    side: 'mcpd',
+    says: 'mcpd cannot check this token right now. Come back shortly.',
+  },
   AUDIT_UNAVAILABLE: { side: 'mcpd', says: 'mcpd cannot record calls right now, so it will not make them.' },
   PLACE_TAKEN: { side: 'mcpd', says: 'Another mcpd, or another program, is where this one should be.' },
   CONFIG_INVALID: { side: 'mcpd', says: 'The configuration is not valid.' },

@@ -3,6 +3,7 @@ export type HaltReason =
   | 'the caller went away'
   | 'switched off by the operator'
   | 'session ended'
+  | 'its credential is not good any more'
   | 'took too long'
   | 'daemon stopping';
 

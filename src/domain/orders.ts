@@ -2,6 +2,7 @@ import type { ArgumentTest, Condition } from './conditions.ts';
 import type { Rate } from './decision.ts';
 import type { Era } from './era.ts';
 import type { Json } from './message.ts';
+import type { WallSpec } from './wall.ts';
 
 /** How much harm a call can do. Unclassified counts as `destructive`, and is denied. */
 export type Risk = (typeof risks)[number];
@@ -161,17 +162,46 @@ export type Budget = {
   readonly text: string;
 };
 
+/** A package that a command such as npx fetches and runs, as far as the server's file tells. */
+export type FetchedPackage = {
+  /** What fetches it: `npx` (also for `npm exec`), `uvx`, `docker`, … */
+  readonly by: string;
+  /** As they are asked for, the one whose program is run first: `@scope/server@1.2.3`. */
+  readonly specs: readonly string[];
+  /** Undefined where the name cannot be told from the first of them. */
+  readonly name: string | undefined;
+  /** The exact version that the first of them asks for; undefined where somebody else decides. */
+  readonly version: string | undefined;
+  /** Where npm is told to keep what it fetched. Absolute. */
+  readonly cache: string | undefined;
+  /** What the owner says it must be. */
+  readonly pin: PackagePin | undefined;
+};
+
+/** Which package may run. The texts are compared as they are. */
+export type PackagePin = {
+  readonly version: string;
+  /** What npm calls integrity: `sha512-` and base64, of the package's archive. */
+  readonly integrity: string | undefined;
+  /** SHA-256 over all that is installed with it, 64 hex digits; `mcpd ctl status --json` shows it. */
+  readonly tree: string | undefined;
+};
+
 /** How to run one third-party server. */
 export type ServerSpec = {
   readonly name: string;
   /** Absolute path of the program. Resolved when the file was read; nothing at run time changes it. */
   readonly command: string;
+  /** SHA-256 of the program's file, 64 hex digits, where the owner gave it: another file is not started. */
+  readonly sha256?: string;
+  /** Where the command is one that fetches what it runs. */
+  readonly fetched?: FetchedPackage;
   readonly args: readonly string[];
   /** Absolute. */
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
-  /** Variable → reference such as `keychain:github-token`. Values exist only inside the child's environment. */
-  readonly secrets: Readonly<Record<string, string>>;
+  /** Variable → where its value is. Values exist only inside the child's environment. */
+  readonly secrets: Readonly<Record<string, SecretUse>>;
   readonly sharing: 'session' | 'principal' | 'all';
   /** Which era its children speak; `auto`: found out by asking. */
   readonly protocol: 'auto' | Era;
@@ -191,6 +221,16 @@ export type ServerSpec = {
   readonly childrenMax: number;
   /** One line from the child. */
   readonly lineBytesMax: number;
+  /** What it is kept from. */
+  readonly wall: WallSpec;
+};
+
+/** A secret that a server is given. */
+export type SecretUse = {
+  /** Such as `keychain:github-token`; paths are absolute. */
+  readonly reference: string;
+  /** The value is fetched again after so long, and the server started anew when it has changed; undefined: with each start. */
+  readonly ttlMs: number | undefined;
 };
 
 /** What the owner promises about a server. */

@@ -1,9 +1,10 @@
 import type { Answer, Json, JsonText, Notice, Request } from './message.ts';
 import type { Risk } from './orders.ts';
+import type { WallReport } from './wall.ts';
 
-/** The life of one supervised child. */
+/** The life of one supervised child. `refused`: it may not be started as it is; see `FleetDeps.admit`. */
 export type UpstreamState =
-  'starting' | 'ready' | 'backing-off' | 'given-up' | 'lacks-secret' | 'stopping' | 'stopped';
+  'starting' | 'ready' | 'backing-off' | 'given-up' | 'lacks-secret' | 'refused' | 'stopping' | 'stopped';
 
 /** What an upstream offers, as its listings said when it was last asked. */
 export type Catalog = {
@@ -58,6 +59,8 @@ export type UpstreamStatus = {
   /** Lines from the child that were not valid messages, or belonged to nothing. */
   readonly dropped: number;
   readonly catalog: Catalog | undefined;
+  /** How well it is walled off; undefined before its first start. */
+  readonly wall?: WallReport | undefined;
 };
 
 /** A message from a server towards its callers. */

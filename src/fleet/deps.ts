@@ -3,6 +3,7 @@ import type { JsonText } from '../domain/message.ts';
 import type { ServerSpec } from '../domain/orders.ts';
 import type { Redacted } from '../domain/redacted.ts';
 import type { Upcall } from '../domain/upstream.ts';
+import type { Launch, WallReport } from '../domain/wall.ts';
 import type { Pace } from './pace.ts';
 
 export type Log = (level: 'debug' | 'info' | 'warn' | 'error', fields: object, message: string) => void;
@@ -19,6 +20,21 @@ export type FleetDeps = {
   readonly clean: (text: string) => Redacted;
   /** Variable → value. Rejects with `SECRET_UNAVAILABLE`. Values go into the child's environment and nowhere else. */
   readonly secretsFor: (spec: ServerSpec) => Promise<Readonly<Record<string, string>>>;
+  /** Told when the child that was given these is gone, or never came; it is the very object that `secretsFor` gave. */
+  readonly secretsBack?: (secrets: Readonly<Record<string, string>>) => void;
+  /**
+   * Asked before each start of a child, last thing: resolves when it may be started as its spec says, and rejects with
+   * `UPSTREAM_DOWN` and a hint that tells the operator what to mend. It holds up nobody else.
+   */
+  readonly admit?: (spec: ServerSpec) => Promise<void>;
+  /** How children are started so that they are walled off; without it, as their specs say. */
+  readonly wall?: {
+    /** Before `admit`. Rejects, as that does, where a child may not be started without what its spec wants. */
+    readonly launchOf: (spec: ServerSpec) => Promise<Launch>;
+    readonly reportOf: (server: string) => WallReport | undefined;
+  };
+  /** Told whenever a child has answered the handshake. Must not throw. */
+  readonly onReady?: (spec: ServerSpec) => void;
   readonly onUpcall: (upcall: Upcall) => void;
   /** Told what tools a server lists when mcpd asks it by itself: all of them, several of one name included. */
   readonly onTools?: (server: string, definitions: readonly JsonText[]) => void;

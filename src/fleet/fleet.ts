@@ -67,6 +67,16 @@ export class Fleet {
     await this.#find(name).restart();
   }
 
+  /** Gives a server new children; calls under way are answered first, as far as the time goes. One that is gone needs none. */
+  renew(name: string, why: string, withinMs: number): void {
+    this.#upstreams.get(name)?.renew(why, withinMs);
+  }
+
+  /** Starts the children that could not be started for lack of something. */
+  retry(name: string): void {
+    if (!this.#stopping) this.#upstreams.get(name)?.retry();
+  }
+
   /** Resolves when the session's own children are gone. */
   async endSession(sessionId: string): Promise<void> {
     await Promise.all([...this.#upstreams.values()].map((upstream) => upstream.endSession(sessionId)));

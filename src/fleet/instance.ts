@@ -1,5 +1,7 @@
 import { Fault } from '../domain/faults.ts';
 import type { ServerSpec } from '../domain/orders.ts';
+import type { Launch } from '../domain/wall.ts';
+import { Appetite } from './appetite.ts';
 import { Connection, type Hearing } from './connection.ts';
 import type { ChildDeps } from './deps.ts';
 import { environmentOf } from './environment.ts';
@@ -14,6 +16,7 @@ export type InstanceWork = {
   readonly deps: ChildDeps;
   readonly spec: ServerSpec;
   readonly secrets: Readonly<Record<string, string>>;
+  readonly launch: Launch;
   readonly nextQuestionId: () => string;
   readonly hearing: Hearing;
   /** Added to every log line: which child it was. */
@@ -30,6 +33,7 @@ export class Instance {
   readonly #tally: Tally;
   readonly #stderr: Stderr;
   readonly #stdout: Lines;
+  readonly #appetite: Appetite;
   /** Why we ended it ourselves. */
   #verdict: string | undefined;
 
@@ -63,7 +67,12 @@ export class Instance {
       line: (bytes) => this.#hear(() => this.connection.receive(bytes)),
       overlong: (head, tail) => this.#hear(() => this.connection.receiveOverlong(head, tail)),
     });
+    this.#appetite = new Appetite(spec.wall.resources, deps.clock.steadyMs(), (why) => {
+      this.#log('error', { why }, 'a child is stopped because it takes too much');
+      this.stop(why);
+    });
     this.#child = this.#launch();
+    if (this.#child.pid !== undefined) this.#appetite.watch(this.#child.pid);
   }
 
   get pid(): number | undefined {
@@ -92,14 +101,26 @@ export class Instance {
   }
 
   #launch(): Child {
-    const { deps, spec, secrets } = this.#work;
+    const { deps, spec, secrets, launch } = this.#work;
     const { stopStepMs, drainMs } = deps.pace;
-    const { execPath, env: own } = process;
-    const env = environmentOf({ own, execPath, declared: spec.env, secrets, cookie: deps.cookie });
-    const order = { command: spec.command, args: spec.args, cwd: spec.cwd, env, stopStepMs, drainMs };
+    const { execPath } = process;
+    const own = { ...process.env, ...launch.env };
+    const { command, args, cwd, walled, withheld = [] } = launch;
+    const declared = Object.fromEntries(
+      Object.entries(spec.env).filter(([name]) => !withheld.includes(name)),
+    );
+    const env = environmentOf({ own, execPath, declared, secrets, cookie: deps.cookie });
+    const order = { command, args, cwd, env, walled, stopStepMs, drainMs };
+    const count = (chunk: Buffer) => this.#appetite.wrote(chunk.length, deps.clock.steadyMs);
     return new Child(order, {
-      out: (chunk) => this.#stdout.feed(chunk),
-      err: (chunk) => this.#stderr.feed(chunk),
+      out: (chunk) => {
+        count(chunk);
+        this.#stdout.feed(chunk);
+      },
+      err: (chunk) => {
+        count(chunk);
+        this.#stderr.feed(chunk);
+      },
       drained: () => this.connection.drained(),
       deaf: (why) => this.#deaf(why),
       ended: (why) => this.#end(why),
@@ -125,10 +146,12 @@ export class Instance {
   }
 
   #end(how: string): void {
+    this.#appetite.end();
     this.#stdout.end();
     this.#stderr.end();
     const because = this.#verdict === undefined ? how : `${this.#verdict}; ${how}`;
     this.connection.end(new Fault('UPSTREAM_DIED', { detail: `${this.#work.spec.name}: ${because}` }));
+    this.#work.deps.secretsBack?.(this.#work.secrets);
     this.#work.ended(because);
   }
 

@@ -1,10 +1,12 @@
 import type { Era } from '../domain/era.ts';
 import type { ServerSpec } from '../domain/orders.ts';
+import type { Launch } from '../domain/wall.ts';
 import { encode } from '../protocol/codec.ts';
 import { metaKeys, modernRevisions } from '../protocol/era.ts';
 import { speaksModern } from '../protocol/translate.ts';
 import type { ChildDeps } from './deps.ts';
 import { Instance } from './instance.ts';
+import { launchFor } from './launch.ts';
 
 /** What mcpd says about itself in a modern request of its own. */
 export function ownMeta(version: string): object {
@@ -18,16 +20,25 @@ export function ownMeta(version: string): object {
 /**
  * Asks a server which era it speaks, in a process of its own that is thrown away: some servers exit on a request before
  * `initialize`, and some settle on one era for the life of a process. Whatever is no proper answer means the legacy era.
- * Rejects with `SECRET_UNAVAILABLE`, or when the program cannot be started.
+ * Rejects with `SECRET_UNAVAILABLE`, with what `admit` says, or when the program cannot be started.
  */
 export async function probeEra(deps: ChildDeps, spec: ServerSpec): Promise<Era> {
   const secrets = await deps.secretsFor(spec);
+  let launch: Launch;
+  try {
+    launch = await launchFor(deps, spec);
+    await deps.admit?.(spec);
+  } catch (reason) {
+    deps.secretsBack?.(secrets);
+    throw reason;
+  }
   let ended: () => void = () => undefined;
   const gone = new Promise<void>((resolve) => (ended = resolve));
   const instance = new Instance({
     deps,
     spec,
     secrets,
+    launch,
     nextQuestionId: () => 's-0',
     hearing: { question: undefined, notice: () => undefined },
     labels: { server: spec.name, probe: true },

@@ -1,6 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { constants } from 'node:os';
 import path from 'node:path';
 import { Fault } from '../domain/faults.ts';
+import type { Ran } from '../domain/wall.ts';
+import { childrenOf } from './tree.ts';
 
 export type LaunchOrder = {
   /** Absolute path of the program. */
@@ -9,6 +12,8 @@ export type LaunchOrder = {
   readonly cwd: string;
   /** The whole environment; nothing is inherited. */
   readonly env: Readonly<Record<string, string>>;
+  /** The process is a wall, which dies of signals and takes all inside along; who is to hear one is inside. */
+  readonly walled?: boolean;
   readonly stopStepMs: number;
   readonly drainMs: number;
 };
@@ -88,7 +93,7 @@ export class Child {
       if (child.pid === undefined) this.#end(`could not start: ${error.message}`);
     });
     child.on('exit', (code, signal) =>
-      this.#exited(signal === null ? `exited with code ${code}` : `was killed by ${signal}`),
+      this.#exited(signal === null ? endOf(code, this.#order.walled === true) : `was killed by ${signal}`),
     );
     child.on('close', () => this.#end(this.#why ?? 'closed its pipes'));
     // When the descriptors have run out there is a process object without pipes.
@@ -121,11 +126,11 @@ export class Child {
   #signal(signal: NodeJS.Signals): void {
     const pid = this.#process?.pid;
     if (pid === undefined) return;
-    try {
-      process.kill(-pid, signal);
-    } catch {
-      // ESRCH: everybody in the group is gone already, which is what was wanted.
-    }
+    // Behind a wall the first process leads a group of its own and hears nothing but SIGKILL; the server is in that group.
+    const inside = this.#order.walled === true ? childrenOf('/proc', pid) : [];
+    for (const leader of inside) signalGroup(leader, signal);
+    // The wall itself ends at once of SIGTERM, and then nobody inside would have time to leave.
+    if (signal === 'SIGKILL' || inside.length === 0) signalGroup(pid, signal);
   }
 
   #end(why: string): void {
@@ -138,4 +143,55 @@ export class Child {
     this.#process?.unref();
     this.#ears.ended(why);
   }
+}
+
+function signalGroup(leader: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-leader, signal);
+  } catch {
+    // ESRCH: everybody in the group is gone already, which is what was wanted.
+  }
+}
+
+/** A wall exits as shells do, with 128 and the number of the signal that ended what was inside. */
+function endOf(code: number | null, walled: boolean): string {
+  const signal = walled && code !== null && code > 128 ? signalNames.get(code - 128) : undefined;
+  return signal === undefined ? `exited with code ${code}` : `was killed by ${signal}`;
+}
+
+const signalNames: ReadonlyMap<number, string> = new Map(
+  Object.entries(constants.signals).map(([name, number]) => [number, name]),
+);
+
+/** Of what a program says when it is run to its end. */
+const saidBytesMax = 64 * 1024;
+
+/**
+ * Runs a program to its end, or until the time is over, with nothing of the daemon's environment. Never rejects; `code` is
+ * undefined where it could not start or did not end by itself.
+ */
+export function runOnce(command: string, args: readonly string[], withinMs: number): Promise<Ran> {
+  return new Promise((resolve) => {
+    const said = { out: '', err: '' };
+    const hear = (to: keyof typeof said) => (chunk: Buffer) => {
+      said[to] = (said[to] + chunk.toString('utf8')).slice(0, saidBytesMax);
+    };
+    const order = { command, args, cwd: '/', env: { PATH: '/usr/bin:/bin' }, stopStepMs: 100, drainMs: 100 };
+    const child = new Child(order, {
+      out: hear('out'),
+      err: hear('err'),
+      drained: () => undefined,
+      deaf: () => undefined,
+      ended: (why) => {
+        clearTimeout(timer);
+        const code = /^exited with code (\d+)$/.exec(why)?.[1];
+        resolve({
+          ...said,
+          code: code === undefined ? undefined : Number(code),
+          err: code === undefined ? said.err || why : said.err,
+        });
+      },
+    });
+    const timer = setTimeout(() => child.stop(), withinMs);
+  });
 }

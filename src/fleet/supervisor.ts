@@ -2,9 +2,12 @@ import { Fault } from '../domain/faults.ts';
 import type { Halt } from '../domain/halt.ts';
 import type { ServerSpec } from '../domain/orders.ts';
 import type { UpstreamState } from '../domain/upstream.ts';
+import type { Launch } from '../domain/wall.ts';
 import type { Connection, Hearing } from './connection.ts';
 import type { ChildDeps } from './deps.ts';
+import { whenAnswered } from './drain.ts';
 import { Instance } from './instance.ts';
+import { launchFor } from './launch.ts';
 import { afterDeath, noDeaths, type Deaths } from './restart.ts';
 import { Waiters } from './waiters.ts';
 
@@ -22,14 +25,18 @@ export type SupervisorWork = {
 
 /** What may follow what. */
 const next: Readonly<Record<UpstreamState, readonly UpstreamState[]>> = {
-  starting: ['ready', 'backing-off', 'given-up', 'lacks-secret', 'stopping', 'stopped'],
+  starting: ['ready', 'backing-off', 'given-up', 'lacks-secret', 'refused', 'stopping', 'stopped'],
   ready: ['backing-off', 'given-up', 'stopping'],
   'backing-off': ['starting', 'stopped'],
   'given-up': ['starting', 'stopped'],
   'lacks-secret': ['starting', 'stopped'],
+  refused: ['starting', 'stopped'],
   stopping: ['stopped', 'starting'],
   stopped: ['starting'],
 };
+
+/** Nothing brings the child back but somebody's help. */
+const grave: ReadonlySet<UpstreamState> = new Set(['given-up', 'lacks-secret', 'refused']);
 
 /** Keeps one child alive: starts it, greets it, brings it back when it dies, and gives up visibly when that is no use. */
 export class Supervisor {
@@ -113,9 +120,23 @@ export class Supervisor {
       this.start();
       return Promise.resolve();
     }
-    if (this.#state !== 'stopping') this.#leave('restarted by the operator');
+    this.#leave('restarted by the operator');
     this.#again = true;
     return new Promise((resolve) => this.#stopped.push(resolve));
+  }
+
+  /**
+   * Another child in the place of the one that runs: it takes nothing new, and leaves when what it was sent is answered or the
+   * time is over. What comes meanwhile waits for its successor. A child that does not run is left as it is.
+   */
+  renew(why: string, withinMs: number): void {
+    const instance = this.#instance;
+    if (instance === undefined || this.#state === 'stopping') return;
+    const { clock } = this.#work.deps;
+    this.#deaths = noDeaths;
+    this.#enter('stopping', why);
+    this.#again = true;
+    whenAnswered(instance.connection, { clock, withinMs }, () => instance.stop(why));
   }
 
   /** Resolves when the child is gone; bounded by the steps of stopping. */
@@ -128,7 +149,7 @@ export class Supervisor {
       this.#waiters.fail(this.#down());
       return;
     }
-    if (this.#state !== 'stopping') this.#leave(why);
+    this.#leave(why);
     await new Promise<void>((resolve) => this.#stopped.push(resolve));
   }
 
@@ -148,14 +169,24 @@ export class Supervisor {
     try {
       secrets = await deps.secretsFor(spec);
     } catch (reason) {
-      return this.#lacksSecret(Fault.from(reason));
+      return this.#cannotStart('lacks-secret', Fault.from(reason));
     }
     // Stopped, or stopped and started again, while the keychain thought about it.
-    if (this.#state !== 'starting' || this.#instance !== undefined) return;
+    if (this.#state !== 'starting' || this.#instance !== undefined) return deps.secretsBack?.(secrets);
+    let launch: Launch;
+    try {
+      launch = await launchFor(deps, spec);
+      await deps.admit?.(spec);
+    } catch (reason) {
+      deps.secretsBack?.(secrets);
+      return this.#cannotStart('refused', Fault.from(reason));
+    }
+    if (this.#state !== 'starting' || this.#instance !== undefined) return deps.secretsBack?.(secrets);
     let instance: Instance;
     try {
-      instance = this.#instanceWith(secrets);
+      instance = this.#instanceWith(secrets, launch);
     } catch (reason) {
+      deps.secretsBack?.(secrets);
       return this.#died(Fault.from(reason).message);
     }
     this.#instance = instance;
@@ -168,13 +199,14 @@ export class Supervisor {
     if (this.#instance === instance && this.#state === 'starting') this.#ready(instance);
   }
 
-  #instanceWith(secrets: Readonly<Record<string, string>>): Instance {
+  #instanceWith(secrets: Readonly<Record<string, string>>, launch: Launch): Instance {
     const { deps, spec, hearing } = this.#work;
     const work = this.#work;
     return new Instance({
       deps,
       spec,
       secrets,
+      launch,
       hearing,
       // Looked up for each line: a spare child gets its session late.
       labels: {
@@ -192,20 +224,24 @@ export class Supervisor {
     this.#readyAt = this.#work.deps.clock.steadyMs();
     this.#enter('ready');
     this.#waiters.succeed(instance.connection);
+    this.#work.deps.onReady?.(this.#work.spec);
   }
 
-  #lacksSecret(fault: Fault): void {
+  #cannotStart(state: 'lacks-secret' | 'refused', fault: Fault): void {
     if (this.#state !== 'starting') return;
     const hint = fault.hint === undefined ? '' : `; ${fault.hint}`;
     const more = fault.hint === undefined ? {} : { hint: fault.hint };
-    this.#fault = new Fault('SECRET_UNAVAILABLE', { detail: fault.message, cause: fault, ...more });
-    this.#enter('lacks-secret', `${fault.message}${hint}`);
+    // Why a start was refused is the operator's business; for callers the server is down.
+    const code = state === 'refused' ? 'UPSTREAM_DOWN' : 'SECRET_UNAVAILABLE';
+    this.#fault = new Fault(code, { detail: fault.message, cause: fault, ...more });
+    this.#enter(state, `${fault.message}${hint}`);
     this.#waiters.fail(this.#fault);
     this.#work.trouble?.(this.#fault);
   }
 
   #leave(why: string): void {
-    this.#enter('stopping', why);
+    // A child that was let finish its calls is told to go now; one that was told so is not told again.
+    if (this.#state !== 'stopping') this.#enter('stopping', why);
     this.#instance?.stop(why);
   }
 
@@ -249,7 +285,8 @@ export class Supervisor {
 
   /** Why there is no child to talk to. */
   #down(): Fault {
-    if (this.#state === 'lacks-secret' && this.#fault !== undefined) return this.#fault;
+    const cannot = this.#state === 'lacks-secret' || this.#state === 'refused';
+    if (cannot && this.#fault !== undefined) return this.#fault;
     const { name } = this.#work.spec;
     const detail = `${name} is ${this.#state}${this.#because === undefined ? '' : `: ${this.#because}`}`;
     return new Fault(
@@ -265,8 +302,7 @@ export class Supervisor {
     this.#state = state;
     this.#because = because;
     const { deps, spec, sessionId } = this.#work;
-    const level =
-      state === 'given-up' || state === 'lacks-secret' ? 'error' : state === 'backing-off' ? 'warn' : 'info';
+    const level = grave.has(state) ? 'error' : state === 'backing-off' ? 'warn' : 'info';
     deps.log(
       level,
       { server: spec.name, session: sessionId, childPid: this.pid, because },

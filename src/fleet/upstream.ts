@@ -119,9 +119,15 @@ export class Upstream {
     await Promise.all([this.#perCaller.restart(), ...this.#others().map((it) => it.restart())]);
   }
 
-  /** Tries again where a secret was missing. */
+  /** Puts new children in the place of those that run, as `Supervisor.renew` does. */
+  renew(why: string, withinMs: number): void {
+    for (const it of this.#supervisors()) it.renew(why, withinMs);
+  }
+
+  /** Tries again where a secret was missing, or the start was refused. */
   retry(): void {
-    for (const it of this.#supervisors()) if (it.state === 'lacks-secret') it.start();
+    for (const it of this.#supervisors())
+      if (it.state === 'lacks-secret' || it.state === 'refused') it.start();
   }
 
   /** Resolves when the session's own child is gone. */
@@ -163,6 +169,7 @@ export class Upstream {
       waiting: sum(supervisors.map((it) => it.waiting)),
       dropped: this.standing.dropped + this.#bridge.unheard + sum(parts.map((it) => it.dropped)),
       catalog,
+      wall: this.#deps.wall?.reportOf(this.spec.name),
     };
   }
 

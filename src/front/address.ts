@@ -1,9 +1,15 @@
-/** Under which names this daemon is itself: the Host and Origin values that need no configuration. */
-export function addressesOf(host: string, port: number): { url: string; hosts: string[]; origins: string[] } {
+/** Under which names this daemon is itself: the Host and Origin values that need no configuration. `secure`: it speaks TLS. */
+export function addressesOf(
+  host: string,
+  port: number,
+  secure = false,
+): { url: string; hosts: string[]; origins: string[] } {
   const names = loopback.has(host) ? [...loopback].map(bracketed) : [bracketed(host)];
-  const hosts = names.flatMap((name) => (port === 80 ? [name, `${name}:80`] : [`${name}:${port}`]));
-  const origins = names.map((name) => new URL(`http://${name}:${port}`).origin);
-  return { url: `http://${bracketed(host)}:${port}`, hosts, origins };
+  const scheme = secure ? 'https' : 'http';
+  const usual = secure ? 443 : 80;
+  const hosts = names.flatMap((name) => (port === usual ? [name, `${name}:${usual}`] : [`${name}:${port}`]));
+  const origins = names.map((name) => new URL(`${scheme}://${name}:${port}`).origin);
+  return { url: `${scheme}://${bracketed(host)}:${port}`, hosts, origins };
 }
 
 const loopback = new Set(['127.0.0.1', 'localhost', '::1']);

@@ -51,6 +51,8 @@ export async function receiveApproval(
     'content-length': Buffer.byteLength(text),
     'cache-control': 'no-store',
     'mcpd-correlation-id': callId,
+    // RFC 9110 section 15.5.2: a 401 says what to bring.
+    ...(status === 401 ? { 'www-authenticate': 'Webhook-Signature realm="mcpd"' } : {}),
   });
   res.end(text);
 }

@@ -5,7 +5,6 @@ import type { Principal } from '../domain/caller.ts';
 import type { Fault } from '../domain/faults.ts';
 import { Halt } from '../domain/halt.ts';
 import type { Message } from '../domain/message.ts';
-import { credentialsOf } from './guard.ts';
 import type { FrontPlane } from './front-plane.ts';
 
 /** What stands in a record where the message was not read, because its sender was not known or its bytes were not valid. */
@@ -22,9 +21,9 @@ export function arrive(
   return {
     id: callId,
     at: plane.wallMs(),
-    remote: req.socket.remoteAddress ?? '',
+    remote: plane.peers.remote(req),
     server,
-    credentials: credentialsOf(req),
+    credentials: plane.peers.credentials(req),
     sessionId: headerOf(req, 'mcp-session-id'),
     userAgent: req.headers['user-agent'],
     message: unread,

@@ -9,6 +9,7 @@ const keepAliveMs = 15_000;
 export class EventReader {
   readonly #res: ServerResponse;
   #late: NodeJS.Timeout | undefined;
+  #expires: NodeJS.Timeout | undefined;
 
   /** `left` is called once, when the connection is closed by either side. */
   constructor(res: ServerResponse, left: () => void) {
@@ -17,6 +18,7 @@ export class EventReader {
     res.on('close', () => {
       clearInterval(beat);
       clearTimeout(this.#late);
+      clearTimeout(this.#expires);
       left();
     });
   }
@@ -27,6 +29,13 @@ export class EventReader {
   mark = (eventId: string): void => sendMark(this.#res, eventId);
 
   close = (): void => void this.#res.end();
+
+  /** Ends the connection when the credential it was opened with runs out: an open stream shows no credential again. */
+  closeAt(untilMs: number, nowMs: number): void {
+    const inMs = untilMs - nowMs;
+    // A longer timer would fire at once (Node's timers hold 31 bits); no stream lasts for 24 days.
+    if (inMs < 2 ** 31) this.#expires = setTimeout(this.close, Math.max(0, inMs));
+  }
 
   /** Ends the connection; the reader is to come back for the rest. */
   letGo(): void {

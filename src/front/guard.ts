@@ -56,11 +56,14 @@ export function guard(req: IncomingMessage, rules: GuardRules): void {
 
 const bitOf: ReadonlyMap<string, number> = new Map([...single].map((name, index) => [name, 1 << index]));
 
+/** Tokens that name many groups are long. The whole head has 16 KiB. */
+const authorizationCharsMax = 8192;
+
 /** Reads the Authorization header (RFC 6750 section 2.1). Tokens in the query are never looked at. */
 export function credentialsOf(req: IncomingMessage): Credentials {
   const { authorization } = req.headers;
   if (authorization === undefined) return { kind: 'none' };
-  if (authorization.length > 4096) return { kind: 'malformed', why: 'too long' };
+  if (authorization.length > authorizationCharsMax) return { kind: 'malformed', why: 'too long' };
   const space = authorization.indexOf(' ');
   if (space < 0 || authorization.slice(0, space).toLowerCase() !== 'bearer') {
     return { kind: 'malformed', why: 'not a Bearer credential' };

@@ -5,6 +5,7 @@ import { headerOf } from './arrive.ts';
 import { EventReader } from './event-reader.ts';
 import type { FrontPlane } from './front-plane.ts';
 import { checkAccept } from './guard.ts';
+import type { Known } from './sign-in.ts';
 import { checkRevision, knowsMarks, type EventStream, type FrontSession } from './session.ts';
 import { startStream } from './stream.ts';
 
@@ -20,27 +21,32 @@ export function holdStream(
   req: IncomingMessage,
   res: ServerResponse,
   server: string,
-  principal: Principal,
+  known: Known,
   visit: Visit,
   plane: FrontPlane,
 ): void {
   if (plane.draining()) throw new Fault('DRAINING');
   checkAccept(req, ['text/event-stream']);
-  const session = findSession(req, server, principal, plane);
+  const session = findSession(req, server, known.principal, plane);
+  const expires = (reader: EventReader): EventReader => {
+    reader.closeAt(known.untilMs, plane.wallMs());
+    return reader;
+  };
   const lastEventId = headerOf(req, 'last-event-id');
   if (lastEventId !== undefined && lastEventId !== '') {
-    resumeStream(res, session, lastEventId, visit, plane);
+    resumeStream(res, session, lastEventId, expires, visit, plane);
     return;
   }
   if (session.streaming) throw new Fault('SESSION_BUSY');
   visit.record('(stream opened)');
-  session.standing.readOn(readerOf(session.standing, res, visit), knowsMarks(session));
+  session.standing.readOn(expires(readerOf(session.standing, res, visit)), knowsMarks(session));
 }
 
 function resumeStream(
   res: ServerResponse,
   session: FrontSession,
   lastEventId: string,
+  expires: (reader: EventReader) => EventReader,
   visit: Visit,
   plane: FrontPlane,
 ): void {
@@ -55,7 +61,7 @@ function resumeStream(
     res.end();
     return;
   }
-  const reader = readerOf(stream, res, visit);
+  const reader = expires(readerOf(stream, res, visit));
   const marked = knowsMarks(session);
   if (marked && stream !== session.standing && plane.pollAfterMs !== undefined)
     reader.letGoAfter(plane.pollAfterMs);

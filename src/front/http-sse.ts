@@ -18,6 +18,7 @@ import type { FrontPlane } from './front-plane.ts';
 import { checkAccept, checkBodyHeaders } from './guard.ts';
 import type { Visit } from './hold.ts';
 import { PostResponse } from './post-response.ts';
+import { challengeFor, type Known } from './sign-in.ts';
 import { checkSame, reportFailure } from './receive.ts';
 import { answerText, sendAccepted } from './send-reply.ts';
 import { mayBatch, type FrontSession } from './session.ts';
@@ -43,10 +44,10 @@ export class HttpSse {
   }
 
   /** GET: begins a session that lasts as long as the stream. Throws `TOO_MANY`. */
-  hold(req: IncomingMessage, res: ServerResponse, server: string, principal: Principal, visit: Visit): void {
+  hold(req: IncomingMessage, res: ServerResponse, server: string, known: Known, visit: Visit): void {
     if (this.#plane.draining()) throw new Fault('DRAINING');
     checkAccept(req, ['text/event-stream']);
-    const session = this.#begin(principal, server, visit);
+    const session = this.#begin(known.principal, server, visit);
     const seat: Seat = { session, stage: 'new' };
     const ticket = randomBytes(24).toString('base64url');
     this.#seats.set(ticket, seat);
@@ -57,6 +58,7 @@ export class HttpSse {
       this.#seats.delete(ticket);
       this.#plane.sessions.end(session);
     });
+    reader.closeAt(known.untilMs, this.#plane.wallMs());
     sendEndpoint(res, `/servers/${server}/messages?sessionId=${ticket}`);
     session.attach({ send: (text) => reader.send(text), close: reader.close });
   }
@@ -91,7 +93,7 @@ export class HttpSse {
       if (fault.side === 'mcpd') plane.report(fault, callId);
       // What is left of a refused body must not be read as the next request.
       if (!req.complete) res.setHeader('connection', 'close');
-      new PostResponse(res, callId).refuse(fault);
+      new PostResponse(res, callId, challengeFor(req, server, plane)).refuse(fault);
       return;
     }
     sendAccepted(res, callId);
@@ -112,7 +114,7 @@ export class HttpSse {
     let principal: Principal | undefined;
     try {
       if (draining()) throw new Fault('DRAINING');
-      const credentials = signIn(arrival.credentials);
+      const credentials = await signIn(arrival.credentials, arrival);
       principal = data.callers.identify(credentials);
       const seat = this.#seatOf(ticket, principal, arrival.server);
       const { session } = seat;
@@ -148,8 +150,7 @@ export class HttpSse {
   #seatOf(ticket: string | undefined, principal: Principal, server: string): Seat {
     const seat = ticket === undefined ? undefined : this.#seats.get(ticket);
     if (seat === undefined) throw new Fault('UNKNOWN_SESSION');
-    const { session } = seat;
-    if (session.principal.name !== principal.name || session.server !== server)
+    if (this.#plane.sessions.peek(principal, server, seat.session.id) === undefined)
       throw new Fault('UNKNOWN_SESSION');
     return seat;
   }

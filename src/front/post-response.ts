@@ -8,7 +8,7 @@ import type { RedactedJson } from '../domain/redacted.ts';
 import { errorText } from '../protocol/codec.ts';
 import { wordFault, wordOutcome, type WireReply } from '../protocol/wire-errors.ts';
 import { EventResponse } from './event-response.ts';
-import { answerText, sendAccepted, sendReply } from './send-reply.ts';
+import { answerText, sendAccepted, sendReply, type Challenge } from './send-reply.ts';
 import { knowsMarks, type FrontSession } from './session.ts';
 
 /**
@@ -19,6 +19,7 @@ export class PostResponse implements Outlet {
   readonly #res: ServerResponse;
   /** A stream begins before the outcome is known, and its headers carry the id all the same. */
   readonly #callId: string;
+  readonly #challenge: Challenge;
   #events: EventResponse | undefined;
   /** The id that the answer must bear; undefined while the message is not read, and for what is not answered. */
   #id: RequestId | undefined;
@@ -28,9 +29,10 @@ export class PostResponse implements Outlet {
   #session: FrontSession | undefined;
   #poll: NodeJS.Timeout | undefined;
 
-  constructor(res: ServerResponse, callId: string) {
+  constructor(res: ServerResponse, callId: string, challenge: Challenge) {
     this.#res = res;
     this.#callId = callId;
+    this.#challenge = challenge;
   }
 
   send = (text: RedactedJson): 'sent' | 'gone' => this.#begun()?.send(text) ?? 'gone';
@@ -91,6 +93,6 @@ export class PostResponse implements Outlet {
       this.#events.end();
       return;
     }
-    sendReply(this.#res, text, reply, this.#callId, sessionId);
+    sendReply(this.#res, text, reply, this.#callId, sessionId, this.#challenge);
   }
 }

@@ -13,6 +13,7 @@ import { readBody } from './body.ts';
 import type { FrontPlane } from './front-plane.ts';
 import { checkAccept, checkBodyHeaders, prefersStream } from './guard.ts';
 import { PostResponse } from './post-response.ts';
+import { challengeFor, untilOf } from './sign-in.ts';
 import { checkRevision, mayBatch, type FrontSession } from './session.ts';
 
 /** One POST: HTTP request → Arrival → the life of a call → HTTP response. Settles every response it is given. */
@@ -23,14 +24,16 @@ export async function receive(
   server: string,
   plane: FrontPlane,
 ): Promise<void> {
-  const answer = new PostResponse(res, callId);
+  const answer = new PostResponse(res, callId, challengeFor(req, server, plane));
   const arrival = arrive(req, callId, server, plane, answer);
   try {
     const read = await readIn(req, res, arrival, plane, answer);
     if ('batch' in read) return await receiveAll(res, arrival, read, plane);
     // In the modern era, to close the stream is to cancel the call; before, it means nothing (2026-07-28 streamable-http).
-    if (read.era === 'modern') res.on('close', () => arrival.halt.call('the caller went away'));
-    else if (plane.pollAfterMs !== undefined) answer.letGoAfter(plane.pollAfterMs);
+    if (read.era === 'modern') {
+      res.on('close', () => arrival.halt.call('the caller went away'));
+      if (isStream(read.message)) endWithCredential(res, arrival, read.credentials, plane);
+    } else if (plane.pollAfterMs !== undefined) answer.letGoAfter(plane.pollAfterMs);
     const outcome = await plane.handle({ ...arrival, ...read });
     reportFailure(outcome, arrival.id, plane);
     answer.finish(outcome);
@@ -39,6 +42,24 @@ export async function receive(
     if (fault.side === 'mcpd') plane.report(fault, arrival.id);
     answer.refuse(fault);
   }
+}
+
+/** A request that is answered with news for as long as somebody listens, and shows its credential once. */
+function isStream(message: Message): boolean {
+  return message.kind === 'request' && message.method === 'subscriptions/listen';
+}
+
+function endWithCredential(
+  res: ServerResponse,
+  { halt }: Arrival,
+  credentials: Credentials,
+  { wallMs }: FrontPlane,
+): void {
+  const inMs = untilOf(credentials) - wallMs();
+  // A longer timer would fire at once (Node's timers hold 31 bits); no stream lasts for 24 days.
+  if (inMs >= 2 ** 31) return;
+  const expires = setTimeout(() => halt.call('its credential is not good any more'), Math.max(0, inMs));
+  res.on('close', () => clearTimeout(expires));
 }
 
 type Read = Pick<Arrival, 'credentials' | 'message' | 'era'>;
@@ -81,7 +102,9 @@ async function readIn(
   try {
     if (plane.draining()) throw new Fault('DRAINING');
     // Before a byte of the body is looked at: a stranger's JSON is not worth a parse.
-    const credentials = plane.signIn(arrival.credentials);
+    const signedIn = plane.signIn(arrival.credentials, arrival);
+    // Waiting for what is there already would cost every call a turn.
+    const credentials = signedIn instanceof Promise ? await signedIn : signedIn;
     principal = plane.data.callers.identify(credentials);
     checkBodyHeaders(req, plane.bounds.bytesMax);
     checkAccept(req, ['application/json', 'text/event-stream']);
@@ -100,7 +123,9 @@ async function readIn(
     else if (message.kind !== 'request' || message.method !== 'initialize') {
       if (session !== undefined) checkRevision(headerOf(req, 'mcp-protocol-version'), session);
       answer.speak(era, session);
-      if (session !== undefined && prefersStream(req)) answer.stream();
+      // Once a stream has begun, no status can say that the token is not good enough.
+      if (session !== undefined && principal.reach?.risks === undefined && prefersStream(req))
+        answer.stream();
     }
     return { credentials, message, era };
   } catch (reason) {

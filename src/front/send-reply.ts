@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { JsonText, RequestId } from '../domain/message.ts';
+import type { Risk } from '../domain/orders.ts';
 import { encode, errorText, resultText } from '../protocol/codec.ts';
 import type { WireReply } from '../protocol/wire-errors.ts';
 
@@ -12,6 +13,9 @@ export function answerText(id: RequestId | undefined, reply: WireReply): JsonTex
 
 const notExpected = encode({ code: -32600, message: 'A notification or a response cannot be answered.' });
 
+/** The value of `WWW-Authenticate`; `needs` is the class of tool that the credential is not good for. */
+export type Challenge = (needs: Risk | undefined) => string;
+
 /** One JSON text as the whole response. */
 export function sendReply(
   res: ServerResponse,
@@ -19,6 +23,7 @@ export function sendReply(
   reply: WireReply,
   callId: string,
   sessionId: string | undefined,
+  challenge?: Challenge,
 ): void {
   const bytes = Buffer.byteLength(text);
   // As many bytes as characters: all ASCII, and then a plain copy does what an encoder would.
@@ -31,7 +36,8 @@ export function sendReply(
   if (sessionId !== undefined) headers['mcp-session-id'] = sessionId;
   // Readers that disagree on what was wrong with a message may disagree on where it ended (request smuggling).
   if (reply.status === 400) headers['connection'] = 'close';
-  if (reply.status === 401) headers['www-authenticate'] = 'Bearer realm="mcpd"';
+  if (challenge !== undefined && (reply.status === 401 || reply.needs !== undefined))
+    headers['www-authenticate'] = challenge(reply.needs);
   if (reply.retryInMs !== undefined) headers['retry-after'] = Math.max(1, Math.ceil(reply.retryInMs / 1000));
   res.writeHead(reply.status, headers);
   res.end(text, encoding);

@@ -1,18 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
+import type { TlsOptions } from 'node:tls';
 import { hallOf } from '../call/hall-choice.ts';
 import { Fault } from '../domain/faults.ts';
 import type { Principal } from '../domain/caller.ts';
 import { wordFault } from '../protocol/wire-errors.ts';
 import { errorText } from '../protocol/codec.ts';
-import { approvalsRoute, receiveApproval } from './approvals.ts';
-import { recordRefused, recordVisit } from './arrive.ts';
+import { receiveApproval } from './approvals.ts';
+import { recordVisit } from './arrive.ts';
 import type { FrontPlane } from './front-plane.ts';
-import { credentialsOf, guard, type GuardRules } from './guard.ts';
+import { guard, type GuardRules } from './guard.ts';
 import { endSession, holdStream, type Visit } from './hold.ts';
 import type { HttpSse } from './http-sse.ts';
+import { sendMetadata } from './metadata.ts';
 import { receive } from './receive.ts';
+import { findRoute } from './routes.ts';
+import { challengeFor, knownAnyway, signInFor } from './sign-in.ts';
 
 export type FrontParts = {
   readonly rules: GuardRules;
@@ -24,6 +29,8 @@ export type FrontParts = {
   readonly headersWithinMs: number;
   readonly requestWithinMs: number;
   readonly connectionsMax: number;
+  /** Certificates; undefined: plain HTTP. */
+  readonly tls?: TlsOptions | undefined;
 };
 
 export type HealthPlane = {
@@ -34,10 +41,6 @@ export type HealthPlane = {
   readonly detail: (principal: Principal) => Promise<object>;
 };
 
-/** `/servers/<name>/mcp`, exactly: no decoding, no normalising, so that no second spelling slips past a check. */
-const serverRoute = /^\/servers\/([a-z0-9-]{1,32})\/mcp$/;
-/** The two addresses of the older transport, and what the second ends with. */
-const httpSseRoute = /^\/servers\/([a-z0-9-]{1,32})\/(sse|messages)$/;
 const ticketForm = /^\?sessionId=([A-Za-z0-9_-]{32})$/;
 
 /**
@@ -51,22 +54,23 @@ export function createFront(parts: FrontParts): Server {
     });
     const callId = randomUUID();
     route(req, res, callId, parts).catch((reason: unknown) =>
-      turnAway(res, Fault.from(reason), callId, parts),
+      turnAway(req, res, Fault.from(reason), callId, parts),
     );
   };
-  const server = createServer(
-    {
-      headersTimeout: parts.headersWithinMs,
-      requestTimeout: parts.requestWithinMs,
-      keepAliveTimeout: 75_000,
-      maxHeaderSize: 16 * 1024,
-      connectionsCheckingInterval: 2_000,
-      // Node would answer 400 by itself, but without our headers; guard() says the same.
-      requireHostHeader: false,
-      noDelay: true,
-    },
-    onRequest,
-  );
+  const options = {
+    headersTimeout: parts.headersWithinMs,
+    requestTimeout: parts.requestWithinMs,
+    keepAliveTimeout: 75_000,
+    maxHeaderSize: 16 * 1024,
+    connectionsCheckingInterval: 2_000,
+    // Node would answer 400 by itself, but without our headers; guard() says the same.
+    requireHostHeader: false,
+    noDelay: true,
+  };
+  const server =
+    parts.tls === undefined
+      ? createServer(options, onRequest)
+      : createTlsServer({ ...options, ...parts.tls }, onRequest);
   server.maxConnections = parts.connectionsMax;
   // Node would say 100-continue before anyone looked at the credential.
   server.on('checkContinue', onRequest);
@@ -105,26 +109,21 @@ async function route(
   const url = req.url ?? '/';
   const query = url.indexOf('?');
   const path = query < 0 ? url : url.slice(0, query);
-  if (path === '/healthz' || path === '/readyz') return health(req, res, path, callId, parts);
-
-  const webhook = approvalsRoute.exec(path)?.[1];
-  if (webhook !== undefined) return receiveApproval(req, res, callId, webhook, parts.plane);
-
-  const older = parts.httpSse === undefined ? null : httpSseRoute.exec(path);
-  if (older !== null && parts.httpSse !== undefined) {
-    const [, name = '', end] = older;
-    return routeHttpSse({ req, res, callId, server: name }, end === 'sse', parts.httpSse, parts);
-  }
-
-  const server =
-    path === '/mcp' ? hallOf(query < 0 ? '' : url.slice(query + 1)) : serverRoute.exec(path)?.[1];
+  const at = findRoute(path, servedBy(parts));
+  if (at?.to === 'healthz' || at?.to === 'readyz') return health(req, res, at.to, callId, parts);
+  if (at?.to === 'approvals') return receiveApproval(req, res, callId, at.name, parts.plane);
+  if (at?.to === 'metadata') return sendMetadata(req, res, at.name, parts.plane.oauth);
+  if ((at?.to === 'sse' || at?.to === 'messages') && parts.httpSse !== undefined)
+    return routeHttpSse({ req, res, callId, server: at.name }, at.to === 'sse', parts.httpSse, parts);
+  // A misspelt choice of the hall is at no address.
+  const server = at === undefined ? undefined : serverAt(at, query < 0 ? '' : url.slice(query + 1));
   // A POST signs in on its trail, so that a failed one is on record with its message's address.
   if (server !== undefined && req.method === 'POST') return receive(req, res, callId, server, parts.plane);
-  const principal = signIn(req, callId, server ?? '', parts);
+  const known = await signInFor(req, callId, server ?? '', parts.plane);
   if (server === undefined) throw new Fault('NO_ROUTE');
-  const visit = visitOf(req, callId, server, principal, parts);
-  if (req.method === 'GET') return holdStream(req, res, server, principal, visit, parts.plane);
-  if (req.method === 'DELETE') return endSession(req, res, server, principal, visit, parts.plane);
+  const visit = visitOf(req, callId, server, known.principal, parts);
+  if (req.method === 'GET') return holdStream(req, res, server, known, visit, parts.plane);
+  if (req.method === 'DELETE') return endSession(req, res, server, known.principal, visit, parts.plane);
   res.setHeader('allow', 'GET, POST, DELETE');
   throw new Fault('WRONG_METHOD');
 }
@@ -140,11 +139,29 @@ async function routeHttpSse(
     const ticket = ticketForm.exec(url.slice(url.indexOf('?')))?.[1];
     return httpSse.receive(req, res, callId, server, ticket);
   }
-  const principal = signIn(req, callId, server, parts);
+  const known = await signInFor(req, callId, server, parts.plane);
   if (isStream && req.method === 'GET')
-    return httpSse.hold(req, res, server, principal, visitOf(req, callId, server, principal, parts));
+    return httpSse.hold(req, res, server, known, visitOf(req, callId, server, known.principal, parts));
   res.setHeader('allow', isStream ? 'GET' : 'POST');
   throw new Fault('WRONG_METHOD');
+}
+
+function servedBy({ httpSse, plane }: FrontParts): Parameters<typeof findRoute>[1] {
+  return { always: true, http_sse: httpSse !== undefined, oauth: plane.oauth.issuers.length > 0 };
+}
+
+function serverAt(
+  { to, name }: { readonly to: string; readonly name: string },
+  query: string,
+): string | undefined {
+  return to === 'hall' ? hallOf(query) : name;
+}
+
+/** The server in an address, `''` where there is none: for the challenge, which names what the token has to be for. */
+function serverIn({ url = '/' }: IncomingMessage, parts: FrontParts): string {
+  const [path = '', query = ''] = url.split('?', 2);
+  const at = findRoute(path, servedBy(parts));
+  return at === undefined ? '' : (serverAt(at, query) ?? '');
 }
 
 function visitOf(
@@ -157,31 +174,26 @@ function visitOf(
   return { callId, record: (what) => recordVisit(req, callId, server, what, principal, parts.plane) };
 }
 
-/** Who calls. A failed sign-in is on record with its address, whatever it asked for. */
-function signIn(req: IncomingMessage, callId: string, server: string, parts: FrontParts): Principal {
-  try {
-    return parts.plane.data.callers.identify(credentialsOf(req));
-  } catch (reason) {
-    const fault = Fault.from(reason);
-    recordRefused(req, callId, server, fault, parts.plane);
-    throw fault;
-  }
-}
-
 async function health(
   req: IncomingMessage,
   res: ServerResponse,
-  path: string,
+  which: 'healthz' | 'readyz',
   callId: string,
   parts: FrontParts,
 ): Promise<void> {
-  if (req.method !== 'GET' && req.method !== 'HEAD') throw new Fault('WRONG_METHOD');
-  const known = req.headers.authorization === undefined ? undefined : signIn(req, callId, '', parts);
-  if (path === '/healthz')
+  if (req.method !== 'GET' && req.method !== 'HEAD') {
+    res.setHeader('allow', 'GET, HEAD');
+    throw new Fault('WRONG_METHOD');
+  }
+  const known =
+    req.headers.authorization === undefined
+      ? await knownAnyway(req, parts.plane)
+      : await signInFor(req, callId, '', parts.plane);
+  if (which === 'healthz')
     return sendJson(res, 200, { status: 'ok', ...(known === undefined ? {} : parts.health.alive()) });
   const status = parts.health.ready();
   const detail =
-    known === undefined ? {} : { ...parts.health.alive(), ...(await parts.health.detail(known)) };
+    known === undefined ? {} : { ...parts.health.alive(), ...(await parts.health.detail(known.principal)) };
   sendJson(res, status === 'unhealthy' ? 503 : 200, { status, ...detail });
 }
 
@@ -195,14 +207,21 @@ function sendJson(res: ServerResponse, status: number, body: object): void {
   res.end(text);
 }
 
-function turnAway(res: ServerResponse, fault: Fault, callId: string, parts: FrontParts): void {
+function turnAway(
+  req: IncomingMessage,
+  res: ServerResponse,
+  fault: Fault,
+  callId: string,
+  parts: FrontParts,
+): void {
   if (fault.side === 'mcpd') parts.plane.report(fault, callId);
   if (res.headersSent) {
     res.destroy();
     return;
   }
   const { status, body, retryInMs } = wordFault(fault, callId);
-  if (status === 401) res.setHeader('www-authenticate', 'Bearer realm="mcpd"');
+  if (status === 401)
+    res.setHeader('www-authenticate', challengeFor(req, serverIn(req, parts), parts.plane)(undefined));
   if (retryInMs !== undefined) res.setHeader('retry-after', String(Math.ceil(retryInMs / 1000)));
   if (status !== 404) res.setHeader('connection', 'close');
   const text = errorText(undefined, body);

@@ -36,7 +36,7 @@ export function claimsOf(orders: Orders, call: Call, permit: Permit, charged: bo
   const counts: Claim[] = [];
   const places: Want[] = [];
   let unfit: Claims['unfit'];
-  for (const limit of [...prepared(orders.limits), ...prepared(own)]) {
+  for (const limit of preparedFor(orders.limits, own)) {
     if (!isMeant(limit, call)) continue;
     const key = keyOf(limit, call);
     if (limit.bounds.length > 0) counts.push({ key, amount: 1, bounds: limit.bounds, keepMs: limit.keepMs });
@@ -74,6 +74,9 @@ type Prepared = {
   readonly budget:
     { readonly text: NonNullable<Limit['text']['budget']>; readonly bound: WordedBound } | undefined;
   readonly place: Omit<Want, 'key'> | undefined;
+  readonly perCaller: boolean;
+  readonly perTool: boolean;
+  readonly keys: Keys;
 };
 
 /** By the list they stand in, which is frozen and lives as long as its orders. */
@@ -84,6 +87,22 @@ function prepared(limits: readonly Limit[]): readonly Prepared[] {
   if (found === undefined) known.set(limits, (found = prepareAll(limits)));
   return found;
 }
+
+/** Those over all servers, then the server's own. */
+function preparedFor(over: readonly Limit[], own: readonly Limit[]): readonly Prepared[] {
+  if (over.length === 0) return prepared(own);
+  if (own.length === 0) return prepared(over);
+  const joined = together.get(own);
+  if (joined?.over === over) return joined.all;
+  const all = [...prepared(over), ...prepared(own)];
+  together.set(own, { over, all });
+  return all;
+}
+
+const together = new WeakMap<
+  readonly Limit[],
+  { readonly over: readonly Limit[]; readonly all: readonly Prepared[] }
+>();
 
 function prepareAll(limits: readonly Limit[]): readonly Prepared[] {
   const seen = new Map<string, number>();
@@ -102,6 +121,9 @@ function prepare(limit: Limit, key: string): Prepared {
   return {
     limit,
     key,
+    perCaller: limit.text.per.includes('caller'),
+    perTool: limit.text.per.includes('tool'),
+    keys: new Keys(),
     bounds: rates.map((rate) => bounded(rate, words(limit, rate.text))),
     keepMs: longest(rates),
     budget: budget && {
@@ -144,11 +166,39 @@ function isMeant({ limit }: Prepared, { target }: Call): boolean {
 }
 
 /** By the name of the credential, never by session: a new session is free. What a caller can choose stands last. */
-function keyOf({ key, limit }: Prepared, { principal, server, target }: Call): string {
-  const { per } = limit.text;
-  const caller = per.includes('caller') ? principal.name : '';
-  const tool = per.includes('tool') && target.kind === 'tool' ? `${server}\0${target.name}` : '';
-  return digest(`${key}\0${caller}\0${tool}`);
+function keyOf(
+  { key, limit, perCaller, perTool, keys }: Prepared,
+  { principal, server, target }: Call,
+): string {
+  const caller = perCaller ? principal.name : '';
+  const tool = perTool && target.kind === 'tool' ? target.name : '';
+  // Known by names as they stand in memory: to join them for every call costs more than all else about a limit.
+  const known = limit.server === undefined && tool !== '' ? undefined : keys.get(caller, tool);
+  if (known !== undefined) return known;
+  const found = digest(`${key}\0${caller}\0${tool === '' ? '' : `${server}\0${tool}`}`);
+  if (limit.server !== undefined || tool === '') keys.set(caller, tool, found);
+  return found;
+}
+
+/** The digests of one limit, by caller and tool. Callers make names of tools up, so it is bounded. */
+class Keys {
+  readonly #byCaller = new Map<string, Map<string, string>>();
+  #size = 0;
+
+  get(caller: string, tool: string): string | undefined {
+    return this.#byCaller.get(caller)?.get(tool);
+  }
+
+  set(caller: string, tool: string, key: string): void {
+    if (tool.length > digestedCharsMax) return;
+    if (this.#size >= digestsMax) {
+      this.#byCaller.clear();
+      this.#size = 0;
+    }
+    const own = this.#byCaller.get(caller) ?? new Map<string, string>();
+    this.#byCaller.set(caller, own.set(tool, key));
+    this.#size++;
+  }
 }
 
 function targetKey(target: Target): string {

@@ -7,7 +7,10 @@ import type { Orders } from '../domain/orders.ts';
 import type { UpstreamStatus } from '../domain/upstream.ts';
 import type { PinStore } from '../pins/pin-store.ts';
 import type { GrantStore } from './grants.ts';
+import type { Operator, Role } from './operators.ts';
+import type { PackageDesk } from './package-commands.ts';
 import type { ReloadReport } from './reload.ts';
+import type { SecretDesk } from './secret-commands.ts';
 import type { Health } from './status.ts';
 import type { SwitchStore } from './switches.ts';
 
@@ -20,6 +23,7 @@ export type AdminPlane = {
   readonly switches: SwitchStore;
   readonly grants: GrantStore;
   readonly pins: Pick<PinStore, 'report' | 'pinTool' | 'pinServer' | 'heldBack' | 'unsaved'>;
+  readonly packages: PackageDesk;
   /** What decisions ask about the world; for what callers would find. */
   readonly facts: Facts;
   /** Tools that rest after failures, or are tried again. */
@@ -38,6 +42,9 @@ export type AdminPlane = {
     readonly reload: () => void;
     readonly names: () => readonly string[];
   };
+  readonly secrets: SecretDesk;
+  /** The persons with a token of their own. `count` reads their file, and throws `CONFIG_INVALID` for one that is damaged. */
+  readonly operators: { readonly count: () => number };
   readonly policies: { readonly reload: () => Promise<ReloadReport> };
   /** One journal line. Rejects with `AUDIT_UNAVAILABLE`. */
   readonly audit: { readonly command: (record: CommandRecord) => Promise<void> };
@@ -56,8 +63,11 @@ export type BreakerState = {
 
 /** What the journal says about one operator command. */
 export type CommandRecord = {
-  /** The operating-system user at the other end of the control socket. */
+  /** Who gave it: a user of this machine or a person with a token; a stranger as they call themselves. */
   readonly by: string;
+  /** How we know, and what they may do; absent for a stranger, and for what came by another way. */
+  readonly as?: Operator['as'];
+  readonly role?: Role;
   readonly command: string;
   /** `name=value` for a text, the name alone for a flag. */
   readonly args: readonly string[];

@@ -3,9 +3,13 @@ import { readArgs, type Args, type Shape } from './args.ts';
 import { nearest } from './nearest.ts';
 import { errorOf, Refused, refusal, type Reply } from './reply.ts';
 import { grant, grants, revokeGrant } from './grant-commands.ts';
-import { reload, reloadKeys, restart, status, tools } from './house-commands.ts';
+import { reload, reloadKeys, reloadOperators, restart, status, tools } from './house-commands.ts';
+import type { Knock } from './knocks.ts';
+import { mayDo, type Operator, type Role, type Visitor } from './operators.ts';
+import { pinPackage } from './package-commands.ts';
 import { pin, pins } from './pin-commands.ts';
 import { answer, approvals, endLease, leases } from './question-commands.ts';
+import { refreshSecret, secrets } from './secret-commands.ts';
 import { plainTarget, switchOff, switchOn, toolTarget } from './switch-commands.ts';
 
 /** One thing an operator can ask for. */
@@ -16,8 +20,17 @@ export type Command = {
    */
   readonly kind: 'reads' | 'restricts' | 'loosens';
   readonly args: Shape;
-  readonly does: (plane: AdminPlane, args: Args, operator: string) => Reply | Promise<Reply>;
+  /** Where an approver may do it too. What reads, everybody may; the rest is for operators. */
+  readonly for?: 'approvers';
+  /** `by` is the name of `operator`. */
+  readonly does: (plane: AdminPlane, args: Args, by: string, operator: Operator) => Reply | Promise<Reply>;
 };
+
+/** The least that somebody must be to give a command. */
+export function roleFor(command: Pick<Command, 'kind' | 'for'>): Role {
+  if (command.kind === 'reads') return 'viewer';
+  return command.for === 'approvers' ? 'approver' : 'operator';
+}
 
 /** A name that is no command is shown and recorded, but not at any length. */
 const nameCharsMax = 64;
@@ -34,20 +47,22 @@ export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
     'approve',
     {
       kind: 'loosens',
+      for: 'approvers',
       args: { id: 'text', for: 'text?' },
-      does: (plane, args, by) => answer(plane, args, by, 'approve'),
+      does: (plane, args, _by, operator) => answer(plane, args, operator, 'approve'),
     },
   ],
   [
     'deny',
     {
       kind: 'restricts',
+      for: 'approvers',
       args: { id: 'text', reason: 'text?' },
-      does: (plane, args, by) => answer(plane, args, by, 'deny'),
+      does: (plane, args, _by, operator) => answer(plane, args, operator, 'deny'),
     },
   ],
   ['leases', { kind: 'reads', args: {}, does: leases }],
-  ['end-lease', { kind: 'restricts', args: { id: 'text' }, does: endLease }],
+  ['end-lease', { kind: 'restricts', for: 'approvers', args: { id: 'text' }, does: endLease }],
   ['grants', { kind: 'reads', args: {}, does: grants }],
   [
     'grant',
@@ -58,6 +73,7 @@ export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   // `what` is a server, or a tool of one: SERVER/TOOL.
   ['pins', { kind: 'reads', args: { what: 'text?' }, does: pins }],
   ['pin', { kind: 'loosens', args: { what: 'text', digest: 'text?' }, does: pin }],
+  ['pin-package', { kind: 'loosens', args: { server: 'text' }, does: pinPackage }],
   [
     'disable-tool',
     {
@@ -119,31 +135,51 @@ export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   ],
   ['unlock', { kind: 'loosens', args: {}, does: (plane) => switchOn(plane, 'unlock', { kind: 'lockdown' }) }],
   ['restart', { kind: 'restricts', args: { server: 'text' }, does: restart }],
+  ['secrets', { kind: 'reads', args: {}, does: secrets }],
+  // As `restart`: whoever may start a server anew may do so with another secret.
+  ['refresh-secret', { kind: 'restricts', args: { reference: 'text', keep: 'flag' }, does: refreshSecret }],
   ['reload', { kind: 'loosens', args: {}, does: reload }],
+  // `after` says what changed the persons, for the journal: `operator revoke ana`.
+  ['reload-operators', { kind: 'restricts', args: { after: 'text?' }, does: reloadOperators }],
   // `after` says what changed the keys, for the journal: `key revoke ana`.
   ['reload-keys', { kind: 'restricts', args: { after: 'text?' }, does: reloadKeys }],
 ]);
 
 /** What came through the control socket. */
-export type Order = { readonly command: string; readonly args: unknown; readonly operator: string };
+export type Order = {
+  readonly command: string;
+  readonly args: unknown;
+  readonly visitor: Visitor & { readonly knock?: Knock };
+};
 
 /** Carries out one operator command and puts it on the journal. Never throws: a refusal is a reply too. */
 export async function carryOut(plane: AdminPlane, order: Order): Promise<Reply> {
-  const { command: name, operator } = order;
+  const { command: name, visitor } = order;
+  if (visitor.kind === 'stranger') return turnAway(plane, order, visitor);
+  const { operator } = visitor;
   let args: Args | undefined;
   const record = (result: string) =>
-    plane.audit.command({ by: operator, command: name.slice(0, nameCharsMax), args: spell(args), result });
+    plane.audit.command({
+      by: operator.name,
+      as: operator.as,
+      role: operator.role,
+      command: name.slice(0, nameCharsMax),
+      args: spell(args),
+      result,
+    });
 
   let reply: Reply;
   let kind: Command['kind'] = 'reads';
   try {
     const command = commands.get(name);
     if (command === undefined) throw unknownCommand(name);
+    const needed = roleFor(command);
+    if (!mayDo(operator.role, needed)) throw notForThem(name, operator, needed);
     kind = command.kind;
     args = readArgs(command.args, order.args);
     // Write it down, then do it: what loosens must not happen without leaving a trace.
     if (kind === 'loosens') await record('begun');
-    reply = await command.does(plane, args, operator);
+    reply = await command.does(plane, args, operator.name, operator);
   } catch (reason) {
     reply = refusal(reason);
   }
@@ -153,6 +189,29 @@ export async function carryOut(plane: AdminPlane, order: Order): Promise<Reply> 
   } catch (reason) {
     return kind === 'reads' ? reply : notRecorded(reply, reason);
   }
+}
+
+/** A stranger is told the same whatever they asked for, and nothing of it is looked at. */
+async function turnAway(
+  plane: AdminPlane,
+  { command, visitor: { knock } }: Order,
+  { seems, why, hint }: Visitor & { readonly kind: 'stranger' },
+): Promise<Reply> {
+  const refused = refusal(new Refused('NOT_PERMITTED', why, hint));
+  if (knock?.record === false) return refused;
+  const before =
+    knock === undefined || knock.unrecorded === 0 ? [] : [`unrecorded=${String(knock.unrecorded)}`];
+  try {
+    await plane.audit.command({
+      by: `stranger: ${seems}`,
+      command: command.slice(0, nameCharsMax),
+      args: before,
+      result: 'refused: NOT_PERMITTED',
+    });
+  } catch {
+    // Nothing was done, and the journal keeps the record until it works again.
+  }
+  return refused;
 }
 
 /** Arguments as the journal has them. */
@@ -184,5 +243,14 @@ function unknownCommand(name: string): Refused {
     'UNKNOWN_COMMAND',
     `there is no command ${name.slice(0, nameCharsMax)}`,
     near === undefined ? 'mcpd ctl --help lists them' : `did you mean ${near}?`,
+  );
+}
+
+function notForThem(name: string, { name: who, role }: Operator, needed: Role): Refused {
+  const needs = needed === 'approver' ? 'an approver or an operator' : 'an operator';
+  return new Refused(
+    'NOT_PERMITTED',
+    `${name} needs ${needs}, and ${who} is ${role === 'operator' || role === 'approver' ? 'an' : 'a'} ${role}`,
+    `ask somebody who is one; or: mcpd operator revoke ${who} && mcpd operator add ${who} --role ${needed}`,
   );
 }

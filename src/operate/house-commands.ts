@@ -2,6 +2,7 @@ import { preview } from '../policy/preview.ts';
 import type { AdminPlane } from './admin-plane.ts';
 import type { Args } from './args.ts';
 import { nearest } from './nearest.ts';
+import { packagesOf } from './package-commands.ts';
 import { errorOf, Refused, type Reply } from './reply.ts';
 import { report } from './status.ts';
 
@@ -13,6 +14,7 @@ export function status(plane: AdminPlane): Reply {
     ...report(plane.health()),
     grants: plane.grants.live(plane.clock.wallMs()).length,
     quarantined: plane.pins.heldBack(),
+    packages: packagesOf(plane),
     breakers: plane.breakers().map(({ server, tool, state, untilMs }) => ({
       server,
       tool,
@@ -51,6 +53,11 @@ export async function reload(plane: AdminPlane): Promise<Reply> {
 export function reloadKeys(plane: AdminPlane): Reply {
   plane.keys.reload();
   return { ok: true, command: 'reload-keys', keys: plane.keys.names().length };
+}
+
+/** Nothing is kept that would have to be read again; this puts the change on the journal, and finds a file that is damaged. */
+export function reloadOperators(plane: AdminPlane): Reply {
+  return { ok: true, command: 'reload-operators', operators: plane.operators.count() };
 }
 
 /** What a caller without a rule of its own finds at each server; the names that the switches take. */

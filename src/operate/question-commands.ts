@@ -1,6 +1,7 @@
 import type { AdminPlane } from './admin-plane.ts';
 import type { Args } from './args.ts';
 import { readSpan } from './duration.ts';
+import { votesAs, type Operator } from './operators.ts';
 import { Refused, type Reply } from './reply.ts';
 
 /** The rule that asks says how long a yes may be good for; this is only the longest that makes sense at all. */
@@ -23,11 +24,22 @@ export function approvals(plane: AdminPlane): Reply {
 }
 
 /** `approve ID [--for 10m]` and `deny ID`. */
-export function answer(plane: AdminPlane, args: Args, by: string, verdict: 'approve' | 'deny'): Reply {
+export function answer(
+  plane: AdminPlane,
+  args: Args,
+  operator: Operator,
+  verdict: 'approve' | 'deny',
+): Reply {
   const id = args.need('id');
   const span = args.text('for');
   const forMs = span === undefined ? undefined : readSpan(span, leaseMsMax);
-  const answered = plane.gate.answer(id, { verdict, by, reason: args.text('reason'), forMs });
+  const answered = plane.gate.answer(id, {
+    verdict,
+    by: operator.name,
+    person: votesAs(operator),
+    reason: args.text('reason'),
+    forMs,
+  });
   const wanted = verdict === 'approve' ? 'approved' : 'declined';
   switch (answered.kind) {
     case 'taken':

@@ -6,6 +6,7 @@ export type ReplyCode =
   | 'UNKNOWN_COMMAND'
   | 'BAD_ARGUMENTS'
   | 'NOT_FOUND'
+  | 'NOT_PERMITTED'
   | 'ALREADY_ENDED'
   | 'AMBIGUOUS'
   | 'ANSWER_REFUSED'

@@ -1,16 +1,6 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  fsyncSync,
-  openSync,
-  readSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { Fault } from '../domain/faults.ts';
+import { readOurs } from '../files/ours.ts';
 
 const bytesMaxDefault = 4 * 1024 * 1024;
 
@@ -19,35 +9,7 @@ const bytesMaxDefault = 4 * 1024 * 1024;
  * ours that nobody else can write: through a link or a file of theirs, another user could decide what is switched off.
  */
 export function readState(path: string, bytesMax = bytesMaxDefault): Buffer | undefined {
-  let file: number;
-  try {
-    file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT') return undefined;
-    const why = code === 'ELOOP' ? 'is a symbolic link' : `cannot be read (${code})`;
-    throw refuse(path, why, `ls -l ${path}`, cause);
-  }
-  try {
-    const stat = fstatSync(file);
-    if (!stat.isFile()) throw refuse(path, 'is not a plain file', `move it away`);
-    if (process.getuid !== undefined && stat.uid !== process.getuid()) {
-      throw refuse(path, `belongs to user ${stat.uid}`, `chown ${process.getuid()} ${path}`);
-    }
-    if (stat.nlink !== 1) throw refuse(path, 'has a second name (a hard link)', `ls -li ${path}`);
-    if ((stat.mode & 0o022) !== 0) throw refuse(path, 'can be written by other users', `chmod 600 ${path}`);
-    if (stat.size > bytesMax) throw refuse(path, `is larger than ${bytesMax} bytes`, `ls -l ${path}`);
-    const bytes = Buffer.alloc(stat.size);
-    let read = 0;
-    while (read < bytes.length) {
-      const count = readSync(file, bytes, read, bytes.length - read, read);
-      if (count === 0) break;
-      read += count;
-    }
-    return bytes.subarray(0, read);
-  } finally {
-    closeSync(file);
-  }
+  return readOurs(path, { bytesMax, closed: 'to writers' });
 }
 
 /**
@@ -84,8 +46,4 @@ function flushDirectory(dir: string): void {
   } finally {
     closeSync(handle);
   }
-}
-
-function refuse(path: string, why: string, hint: string, cause?: unknown): Fault {
-  return new Fault('CONFIG_INVALID', { detail: `${path} ${why}`, hint, cause });
 }

@@ -1,5 +1,6 @@
 import type { Switches } from '../domain/orders.ts';
 import type { UpstreamState, UpstreamStatus } from '../domain/upstream.ts';
+import type { Guarantee, WallReport } from '../domain/wall.ts';
 
 /** What the house says about itself; the input of `judge`. */
 export type Facts = {
@@ -32,7 +33,7 @@ export type Health = Facts & {
 };
 
 /** States from which a server does not come back without somebody's help. */
-const failed: ReadonlySet<UpstreamState> = new Set<UpstreamState>(['given-up', 'lacks-secret']);
+const failed: ReadonlySet<UpstreamState> = new Set<UpstreamState>(['given-up', 'lacks-secret', 'refused']);
 
 const sayings: Readonly<Record<UpstreamState, string>> = {
   starting: 'is starting',
@@ -40,6 +41,7 @@ const sayings: Readonly<Record<UpstreamState, string>> = {
   'backing-off': 'is down and will be started again',
   'given-up': 'was given up',
   'lacks-secret': 'lacks a secret',
+  refused: 'may not be started',
   stopping: 'is stopping',
   stopped: 'is stopped',
 };
@@ -83,11 +85,13 @@ export function judge(facts: Facts): Health {
 }
 
 /** One server as `ctl status` and `/readyz` show it. */
-export type ServerReport = Omit<UpstreamStatus, 'catalog' | 'because' | 'pid' | 'pingMs'> & {
+export type ServerReport = Omit<UpstreamStatus, 'catalog' | 'because' | 'pid' | 'pingMs' | 'wall'> & {
   readonly because: string | null;
   readonly pid: number | null;
   readonly pingMs: number | null;
   readonly switchedOff: boolean;
+  /** How well it is walled off; null before its first start. */
+  readonly wall: WallShown | null;
   /** What it calls itself, and how much it offers; null until it has said so. */
   readonly offers: {
     readonly serverName: string;
@@ -127,14 +131,27 @@ export function report(health: Health): {
   };
 }
 
+type WallShown = Omit<WallReport, 'missing'> & {
+  readonly missing: readonly {
+    readonly guarantee: Guarantee;
+    readonly why: string;
+    readonly mend: string | null;
+  }[];
+};
+
+function wallShown({ missing, ...rest }: WallReport): WallShown {
+  return { ...rest, missing: missing.map((gap) => ({ ...gap, mend: gap.mend ?? null })) };
+}
+
 function serverReport(server: UpstreamStatus, switches: Switches): ServerReport {
-  const { catalog, because, pid, pingMs, ...rest } = server;
+  const { catalog, because, pid, pingMs, wall, ...rest } = server;
   return {
     ...rest,
     because: because ?? null,
     pid: pid ?? null,
     pingMs: pingMs === undefined ? null : Math.round(pingMs * 100) / 100,
     switchedOff: switches.servers.has(server.name),
+    wall: wall === undefined ? null : wallShown(wall),
     offers:
       catalog === undefined
         ? null

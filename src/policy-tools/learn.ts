@@ -1,10 +1,10 @@
-import type { Contract, Risk, ServerFile } from '../domain/orders.ts';
+import type { Contract, Risk, SecretUse, ServerFile } from '../domain/orders.ts';
 import { namePattern } from '../policy/match.ts';
 import { fillIn } from './lint.ts';
 import type { Kind, Observed, Use } from './observed.ts';
 import { roundUp } from './peak.ts';
 import { commonFolders } from './uris.ts';
-import { comment, key, line, list } from './write-toml.ts';
+import { comment, key, line, list, text } from './write-toml.ts';
 
 /** One rule to write: these callers did these things. */
 type Group = {
@@ -97,10 +97,14 @@ function launch(known: ServerFile | undefined): readonly string[] {
       '',
     ];
   const { command, args, cwd, sharing, protocol, env, secrets } = known.spec;
-  const table = (name: string, entries: Readonly<Record<string, string>>) =>
+  const table = <Value>(
+    name: string,
+    entries: Readonly<Record<string, Value>>,
+    write: (variable: string, value: Value) => string,
+  ) =>
     Object.keys(entries).length === 0
       ? []
-      : ['', `[${name}]`, ...Object.entries(entries).map(([variable, value]) => line(variable, value))];
+      : ['', `[${name}]`, ...Object.entries(entries).map(([variable, value]) => write(variable, value))];
   // Tables come last in this part, because a key after a table's header would belong to it.
   return [
     comment('How it is run: taken over from the file in force; its bounds are at their defaults here.'),
@@ -110,10 +114,15 @@ function launch(known: ServerFile | undefined): readonly string[] {
     line('sharing', sharing),
     line('protocol', protocol),
     ...contractLines(known),
-    ...table('env', env),
-    ...table('secrets', secrets),
+    ...table('env', env, line),
+    ...table('secrets', secrets, secretLine),
     '',
   ];
+}
+
+function secretLine(variable: string, { reference, ttlMs }: SecretUse): string {
+  if (ttlMs === undefined) return line(variable, reference);
+  return `${variable} = { from = ${text(reference)}, ttl = ${text(`${Math.ceil(ttlMs / 1000)}s`)} }`;
 }
 
 function contract(known: ServerFile | undefined): readonly string[] {

@@ -35,10 +35,13 @@ export function aimOf(target: Target): Aim | undefined {
   }
 }
 
-/** The same for every target: a subscription asks about each of its resources, and all of them must agree. */
+/** The same for every target: a subscription asks about each thing that it follows, and all of them must agree. */
 export function aimsOf(target: Target): readonly Aim[] {
   if (target.kind === 'subscription')
-    return target.uris.map((value) => ({ surface: 'subscription', list: 'resources', value }));
+    return [
+      ...target.uris.map((value): Aim => ({ surface: 'subscription', list: 'resources', value })),
+      ...(target.tools ?? []).map((value): Aim => ({ surface: 'task', list: 'tools', value })),
+    ];
   const aim = aimOf(target);
   return aim === undefined ? [] : [aim];
 }
@@ -46,6 +49,13 @@ export function aimsOf(target: Target): readonly Aim[] {
 /** The tool that a target is about, where it is about one. */
 export function toolOf(target: Target): string | undefined {
   return target.kind === 'tool' ? target.name : target.kind === 'task' ? target.tool : undefined;
+}
+
+/** Every tool that a target is about: a stream may follow tasks of several. */
+export function toolsOf(target: Target): readonly string[] {
+  if (target.kind === 'subscription') return target.tools ?? [];
+  const tool = toolOf(target);
+  return tool === undefined ? [] : [tool];
 }
 
 /** Asked where it is only about who is asking. */
@@ -64,6 +74,7 @@ export function questionOf(
     orders,
     server,
     caller: judged.principal.name,
+    carried: judged.principal.roles,
     surface,
     list,
     value,

@@ -4,12 +4,21 @@ import type { Decision, Denial, Facts, Permit, Would } from '../domain/decision.
 import type { JsonObject } from '../domain/message.ts';
 import type { Orders, Risk, ServerOrders, Surface, Switches } from '../domain/orders.ts';
 import { methodToClient, resemblesMethod } from '../protocol/methods.ts';
-import { aimOf, aimsOf, nothingInParticular, questionOf, toolOf } from './aim.ts';
+import { aimOf, aimsOf, nothingInParticular, questionOf, toolOf, toolsOf } from './aim.ts';
 import { expectation } from './expectation.ts';
 import { grantFor, holdsFor, isGrantedSomething, isPilot, missOf, type Question } from './matching.ts';
 import { prepared, type Ranked } from './prepared.ts';
+import { isOutOfReach, lackedBy } from './reach.ts';
 import type { Classified } from './risk.ts';
-import { builtIn, observed, switchedOff, verdictOfGrant, withWould, wrongArguments } from './verdict.ts';
+import {
+  builtIn,
+  lacksScope,
+  observed,
+  switchedOff,
+  verdictOfGrant,
+  withWould,
+  wrongArguments,
+} from './verdict.ts';
 
 /** Who wants what where, and with which arguments: all that a decision looks at besides the facts. */
 export type Judged = {
@@ -22,9 +31,9 @@ export type Judged = {
 
 /**
  * The verdict, and the one question that calling, listing and previewing all ask. In this order: an unknown server, the
- * operator's switches, the quarantine, the stage of the rollout; then, of the rules that match, deny beats confirm beats
- * allow, and where none matches the answer is no; last the class and the arguments of a tool. Whatever goes wrong here is
- * a no as well.
+ * operator's switches, the bounds of the credential, the quarantine, the stage of the rollout; then, of the rules that
+ * match, deny beats confirm beats allow, and where none matches the answer is no; then the class and the arguments of a
+ * tool; last what the credential is good for. Whatever goes wrong here is a no as well.
  */
 export function decide(orders: Orders, judged: Judged, facts: Facts): Decision {
   try {
@@ -41,11 +50,17 @@ function verdict(orders: Orders, judged: Judged, facts: Facts): Decision {
   const off = thrown(orders.switches, judged);
   if (off !== undefined)
     return off.hidden || sees(orders, server, judged, facts) ? off : builtIn.unknownServer;
+  const { reach } = judged.principal;
+  if (reach !== undefined && isOutOfReach(reach, judged)) return builtIn.outOfReach;
   const tool = toolOf(judged.target);
   const known = tool === undefined ? undefined : facts.tool(judged.server, tool);
   if (known?.quarantined !== undefined) return builtIn.quarantined;
   const enforced = enforce(orders, server, judged, facts, known?.admits);
-  return observes(server) && !crosses(judged.target) ? observed(enforced) : enforced;
+  const decision = observes(server) && !crosses(judged.target) ? observed(enforced) : enforced;
+  if (reach === undefined || decision.kind === 'deny') return decision;
+  // Last: only who may do it but for the credential is told which one to bring.
+  const lacks = lackedBy(reach, server, judged, known?.admits);
+  return lacks === undefined ? decision : lacksScope[lacks];
 }
 
 /** Whether a server's policy is only recorded. */
@@ -70,7 +85,10 @@ function enforce(
   admits: Risk | undefined,
 ): Decision {
   const { target } = judged;
-  if (server.contract.stage === 'pilot' && !isPilot(server, orders, judged.principal.name))
+  if (
+    server.contract.stage === 'pilot' &&
+    !isPilot(server, { orders, caller: judged.principal.name, carried: judged.principal.roles })
+  )
     return builtIn.notPilot;
   const whole = wholeServer(target);
   if (whole !== undefined) return sees(orders, server, judged, facts) ? whole : builtIn.unknownServer;
@@ -111,15 +129,16 @@ function thrown(switches: Switches, { server, target, principal }: Judged): Deni
   if (switches.callers.has(principal.name)) return switchedOff.caller;
   if (switches.servers.has(server)) return switchedOff.server;
   if (switches.tools.size === 0) return undefined;
-  const tool = toolOf(target);
-  return tool !== undefined && switches.tools.has(`${server}/${tool}`) ? switchedOff.tool : undefined;
+  return toolsOf(target).some((tool) => switches.tools.has(`${server}/${tool}`))
+    ? switchedOff.tool
+    : undefined;
 }
 
 /** Whether a server exists as far as this caller may know: its stage is open to it, and something is granted. */
 function sees(orders: Orders, server: ServerOrders, judged: Judged, facts: Facts): boolean {
   if (observes(server)) return true;
   const question = questionOf(orders, server, judged, facts, undefined, nothingInParticular);
-  if (server.contract.stage === 'pilot' && !isPilot(server, orders, question.caller)) return false;
+  if (server.contract.stage === 'pilot' && !isPilot(server, question)) return false;
   return isGrantedSomething(question);
 }
 

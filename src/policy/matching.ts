@@ -11,6 +11,8 @@ export type Question = {
   readonly orders: Orders;
   readonly server: ServerOrders;
   readonly caller: string;
+  /** Roles that the credential brings along. */
+  readonly carried: readonly string[] | undefined;
   readonly surface: Surface;
   readonly list: TargetList;
   readonly value: string;
@@ -52,7 +54,7 @@ export function missOf(rule: Rule, question: Question): Miss | undefined {
 export function standingMiss(rule: Rule, question: Question): 'caller' | 'role' | 'expired' | undefined {
   const { text } = rule;
   if (rule.callers !== undefined && !matches(rule.callers, question.caller)) return 'caller';
-  if (text.roles !== undefined && !hasRole(question.orders, question.caller, text.roles)) return 'role';
+  if (text.roles !== undefined && !hasRole(question, text.roles)) return 'role';
   // A denial does not run out.
   if (text.untilMs === undefined || text.verdict === 'deny') return undefined;
   return nowOf(question) < text.untilMs ? undefined : 'expired';
@@ -133,13 +135,17 @@ export function isGrantedSomething(question: Question): boolean {
   );
 }
 
-export function isPilot({ pilots }: ServerOrders, orders: Orders, caller: string): boolean {
+/** Who asks, under which orders. */
+type Asker = Pick<Question, 'orders' | 'caller' | 'carried'>;
+
+export function isPilot({ pilots }: ServerOrders, asker: Asker): boolean {
   const { callers, roles } = pilots;
-  return matches(callers, caller) || hasRole(orders, caller, roles);
+  return matches(callers, asker.caller) || hasRole(asker, roles);
 }
 
-function hasRole(orders: Orders, caller: string, roles: readonly string[]): boolean {
+function hasRole({ orders, caller, carried }: Asker, roles: readonly string[]): boolean {
   for (const role of roles) {
+    if (carried?.includes(role) === true) return true;
     const callers = orders.roles.get(role);
     if (callers !== undefined && matches(callers, caller)) return true;
   }

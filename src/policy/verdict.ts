@@ -1,5 +1,5 @@
 import type { Decision, Denial, Permit, Would } from '../domain/decision.ts';
-import type { Grant, Rule } from '../domain/orders.ts';
+import type { Grant, Risk, Rule } from '../domain/orders.ts';
 
 /** What a rule says: one frozen object for as long as the rule is in force. */
 export function verdictOf(rule: Rule): Decision {
@@ -58,6 +58,7 @@ export const builtIn = {
   unknownServer: denial('built-in: unknown server', 'There is no such server for this caller.', true),
   defaultDeny: denial('built-in: default deny', 'No rule allows it.', true),
   unconfirmable: denial('built-in: default deny', 'This cannot be held until somebody agrees.', true),
+  outOfReach: denial('built-in: credential', 'The credential is not good for it.', true),
   quarantined: denial('built-in: quarantined', 'Nobody has approved this definition of the tool.', true),
   notPilot: denial('built-in: stage', 'The server is rolled out to its pilots only.', true),
   readOnly: denial('built-in: stage', 'The server is rolled out for tools of class "read" only.', true),
@@ -67,6 +68,18 @@ export const builtIn = {
   listings: permit('built-in: listings are trimmed'),
   notices: permit('built-in: known notifications'),
 } as const;
+
+/** The policy allows it, and the token does not; its issuer may give a better one (RFC 6750 section 3.1). */
+export const lacksScope: Readonly<Record<Risk, Denial>> = {
+  read: lacking('read'),
+  write: lacking('write'),
+  destructive: lacking('destructive'),
+};
+
+function lacking(needs: Risk): Denial {
+  const reason = `The token is not good for calls of class "${needs}".`;
+  return Object.freeze({ kind: 'deny', rule: 'built-in: credential', reason, hidden: false, needs });
+}
 
 /** Told to the caller, so that the model can mend its call: it may use the tool, and only these arguments are wrong. */
 export function wrongArguments(reason: string): Denial {

@@ -3,6 +3,7 @@ import type { Era } from '../domain/era.ts';
 import type { Denial, Exhausted } from '../domain/decision.ts';
 import type { Fault, FaultCode } from '../domain/faults.ts';
 import type { Json, JsonText } from '../domain/message.ts';
+import type { Risk } from '../domain/orders.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import { encode, errorBody, member, withMember } from './codec.ts';
 
@@ -45,6 +46,7 @@ const numbers: Readonly<Record<FaultCode, readonly [status: number, code: number
   UPSTREAM_GARBLED: [200, 1505],
   UPSTREAM_BUSY: [200, 1506],
   SECRET_UNAVAILABLE: [200, 1507],
+  ISSUER_UNAVAILABLE: [503, 1513],
   AUDIT_UNAVAILABLE: [503, 1510],
   PLACE_TAKEN: [503, 1511],
   CONFIG_INVALID: [503, 1511],
@@ -62,6 +64,8 @@ export type WireReply = {
   readonly body: JsonText;
   /** For `Retry-After`, milliseconds. */
   readonly retryInMs: number | undefined;
+  /** Set where only the credential is not good enough: the class of tool that it would have to be good for. */
+  readonly needs?: Risk;
 };
 
 /** What a fault looks like on the wire. `callId` is the correlation id: it finds the call in the audit. */
@@ -133,6 +137,14 @@ function saysDeclined(why: Extract<Outcome, { kind: 'declined' }>['why']): strin
 }
 
 function wordDenial(why: Denial, target: Target, callId: string): WireReply {
+  if (why.needs !== undefined) {
+    // Not a tool result: the client itself, and not the model, can ask its issuer for more (2026-07-28 authorization).
+    const body = errorBody(refusedCode, `Refused: ${why.reason}`, {
+      correlationId: callId,
+      needs: why.needs,
+    });
+    return { status: 403, kind: 'error', body, retryInMs: undefined, needs: why.needs };
+  }
   if (!why.hidden) return wordNo(`Refused by policy: ${why.reason}`, target, callId, {});
   const error = (code: number, message: string, data?: Json): WireReply => ({
     status: target.kind === 'protocol' || target.kind === 'listing' ? 404 : 200,

@@ -6,6 +6,11 @@ import { stringEnd } from './tree.ts';
 
 const begin = '"blob":"';
 
+/** Whether a message holds files, or may. */
+export function hasFiles(text: string): boolean {
+  return text.includes(begin);
+}
+
 /**
  * Files in base64 that are text: looked through as the text they are, so that what is found is taken out of the file and it
  * stays a file. In the same text, where there is nothing.

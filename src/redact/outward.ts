@@ -39,7 +39,7 @@ export function* outwardWork({ call, answer, tool, rules, returns, fits, clean }
   inspection.secretsFound(found);
   const schema = (structured: Json): boolean | undefined =>
     tool === undefined ? undefined : fits(call.server, tool, structured);
-  const curbed = returns !== undefined && (returns.mode !== 'full' || isLarger(text, returns.bytesMax));
+  const curbed = isCurbed(text, returns);
   const mayMisfit = text !== answer.text && text.includes('"structuredContent"') && schema({}) !== undefined;
   if (rules.length === 0 && !curbed && !mayMisfit) return done(answer.kind, text, inspection);
   if (inspection.blockedBy !== undefined) return refused(inspection.blockedBy, inspection);
@@ -50,7 +50,7 @@ export function* outwardWork({ call, answer, tool, rules, returns, fits, clean }
     yield* inspectTree(root, inspection, root);
     if (inspection.blockedBy !== undefined) return refused(inspection.blockedBy, inspection);
   }
-  if (curbed) {
+  if (curbed && returns !== undefined) {
     const why = curb(root, answer.kind === 'error', returns, schema({}) !== undefined);
     if (why !== undefined) return blocked(why, inspection);
   }
@@ -92,6 +92,11 @@ function note(holder: Tree, { neutral, removed }: Exclude<Settled, { kind: 'misf
   const tree: Tree = typeof meta === 'object' ? meta : { open: '{', keys: [], values: [] };
   setMember(tree, 'mcpd/redacted', JSON.stringify({ neutral, removed }));
   setMember(holder, '_meta', tree);
+}
+
+/** Whether a caller is given less than all of it. */
+export function isCurbed(text: string, returns: Returns | undefined): boolean {
+  return returns !== undefined && (returns.mode !== 'full' || isLarger(text, returns.bytesMax));
 }
 
 function isLarger(text: string, bytesMax: number): boolean {

@@ -3,16 +3,24 @@ import type { Call } from '../domain/call.ts';
 import type { Answer, JsonText } from '../domain/message.ts';
 import type { Orders, Pattern } from '../domain/orders.ts';
 import type { Redacted, RedactedJson } from '../domain/redacted.ts';
-import { cleanBlobs, insideFiles } from './blobs.ts';
+import { cleanBlobs, hasFiles, insideFiles } from './blobs.ts';
 import { now, Turns, type Work } from './drive.ts';
 import { hunt, huntInSteps, sliceCharsMax, type Meaning } from './hunt.ts';
 import { inspectTree } from './inspect-tree.ts';
 import { Inspection, shortCharsMax } from './inspection.ts';
 import { inwardWork, patternCharsMax, type Inward } from './inward.ts';
 import { meanings } from './meanings.ts';
-import { outwardWork, returnsOf, toolOf, type Cleaned, type FitsSchema, type Outward } from './outward.ts';
+import {
+  isCurbed,
+  outwardWork,
+  returnsOf,
+  toolOf,
+  type Cleaned,
+  type FitsSchema,
+  type Outward,
+} from './outward.ts';
 import { RuleBook } from './rules.ts';
-import { acrossSeams } from './seams.ts';
+import { acrossSeams, hasSeams } from './seams.ts';
 import { Search } from './search.ts';
 import { splice, type Hit } from './splice.ts';
 import { textOf, treeOf } from './tree.ts';
@@ -58,8 +66,12 @@ export class Redactor {
   forget(secret: string): void {
     const owners = this.#secrets.get(secret);
     if (owners === undefined) return;
-    if (owners > 1) this.#secrets.set(secret, owners - 1);
-    else this.#secrets.delete(secret);
+    // Every child that ends gives its values back; the search changes with the last owner only.
+    if (owners > 1) {
+      this.#secrets.set(secret, owners - 1);
+      return;
+    }
+    this.#secrets.delete(secret);
     this.#forgetScanners();
   }
 
@@ -95,12 +107,17 @@ export class Redactor {
   outward(orders: Orders, call: Call, answer: Answer): Outward | Promise<Outward> {
     const server = orders.servers.get(call.server);
     const tool = toolOf(call);
+    const rules = this.#rules.rulesFor(server, 'out', aboutTool(call));
+    const returns = returnsOf(server, tool);
+    const { kind, text } = answer;
+    if (rules.length === 0 && !isCurbed(text, returns) && text.length <= sliceCharsMax && this.#isPlain(text))
+      return { kind: 'clean', answer: { kind, text: text as RedactedJson }, found: nothing };
     const work = outwardWork({
       call,
       answer,
       tool,
-      rules: this.#rules.rulesFor(server, 'out', aboutTool(call)),
-      returns: returnsOf(server, tool),
+      rules,
+      returns,
       fits: this.#fits,
       clean: (text) => this.#cleanWork(text),
     });
@@ -117,6 +134,11 @@ export class Redactor {
     const root = now(treeOf(cleaned.text));
     now(inspectTree(root, inspection, root));
     return inspection.blockedBy === undefined ? (textOf(root) as RedactedJson) : undefined;
+  }
+
+  /** Nothing to be taken out, as in most answers: found out without all that taking something out needs. */
+  #isPlain(text: JsonText): boolean {
+    return !hasFiles(text) && !hasSeams(text) && hunt(text, this.#jsonSearch()).length === 0;
   }
 
   /** A message without its secrets, those in files and across the seams of text blocks too, and what there was. */
@@ -149,6 +171,8 @@ export class Redactor {
     this.#forText = undefined;
   }
 }
+
+const nothing: Outward['found'] = Object.freeze([]);
 
 /** What a redactor needs of the world for the owner's rules. */
 export type RedactorParts = {

@@ -18,6 +18,8 @@ export class Scanner<Meaning> {
   /** How far to go when these two characters are seen; 0: a literal may be here. */
   readonly #skip = new Uint8Array(1 << 14).fill(2);
   readonly #here = new Map<number, Placed<Meaning>[]>();
+  /** 1: a literal may have these three characters; most places where two fit are told apart by the third. */
+  readonly #three = new Uint8Array(1 << 15);
 
   constructor(entries: readonly Entry<Meaning>[]) {
     for (const entry of entries) this.#place(entry);
@@ -34,6 +36,7 @@ export class Scanner<Meaning> {
     const here = this.#here.get(second) ?? [];
     here.push({ ...entry, offset });
     this.#here.set(second, here);
+    this.#three[blockAt(literal, offset)] = 1;
   }
 
   /** Tells of every place between `from` and `to` where a literal begins, roughly in order. */
@@ -44,12 +47,17 @@ export class Scanner<Meaning> {
     to = text.length,
   ): void {
     const skip = this.#skip;
+    const three = this.#three;
     let at = from + 2;
     while (at < to) {
       const code = pair(text.charCodeAt(at - 1), text.charCodeAt(at));
       const step = skip[code] ?? 0;
       if (step !== 0) {
         at += step;
+        continue;
+      }
+      if (three[blockAt(text, at - 2)] === 0) {
+        at++;
         continue;
       }
       for (const { literal, meaning, offset } of this.#here.get(code) ?? []) {
@@ -64,6 +72,15 @@ export class Scanner<Meaning> {
 /** Characters beyond ASCII share places with others; `startsWith` tells them apart. */
 function pair(a: number, b: number): number {
   return ((a & 127) << 7) | (b & 127);
+}
+
+/** Five bits of each of three characters. */
+function blockAt(text: string, at: number): number {
+  return (
+    ((text.charCodeAt(at) & 31) << 10) |
+    ((text.charCodeAt(at + 1) & 31) << 5) |
+    (text.charCodeAt(at + 2) & 31)
+  );
 }
 
 /** Which three characters of a literal to look for: those whose end is least like ordinary text. */

@@ -10,6 +10,12 @@ const charsPerStep = 64 * 1024;
 
 type Stretch = { readonly from: number; readonly to: number };
 
+/** Whether there are text blocks that follow each other, or might be. */
+export function hasSeams(text: string): boolean {
+  const first = text.indexOf('"type":"text"');
+  return first >= 0 && text.indexOf('"type":"text"', first + 1) >= 0;
+}
+
 /**
  * Finds what is split over the seams between text blocks that follow each other: a client shows them as one text, so half a
  * token in each is a whole one. `find` looks through one joined text.
@@ -19,8 +25,7 @@ export function* acrossSeams(
   known: readonly Hit[],
   find: (joined: string) => Work<readonly Hit[]>,
 ): Work<readonly Hit[]> {
-  const first = text.indexOf('"type":"text"');
-  if (first < 0 || text.indexOf('"type":"text"', first + 1) < 0) return [];
+  if (!hasSeams(text)) return [];
   const found: Hit[] = [];
   const before = new Set(known.map(placeOf));
   let chars = 0;

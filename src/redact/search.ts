@@ -4,7 +4,7 @@ import { eachWindow } from './windows.ts';
 type Found<Meaning> = (meaning: Meaning, at: number, literal: string) => void;
 
 /** Below this, looking everywhere is cheaper than finding out where not to look. */
-const windowsFromChars = 512;
+const windowsFromChars = 64;
 /** So few literals are found sooner one after the other, by the engine's own search. */
 const fewLiterals = 4;
 

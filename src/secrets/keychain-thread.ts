@@ -8,7 +8,8 @@ import type { AsyncEntry } from '@napi-rs/keyring';
 export type KeychainRequest =
   | { readonly do: 'get'; readonly name: string }
   | { readonly do: 'set'; readonly name: string; readonly value: string }
-  | { readonly do: 'remove'; readonly name: string };
+  | { readonly do: 'remove'; readonly name: string }
+  | { readonly do: 'probe' };
 
 /** `ok` holds what was found; undefined where there was nothing. */
 export type KeychainReply = { readonly ok: string | undefined } | { readonly failed: string };
@@ -26,6 +27,10 @@ parentPort?.on('message', (request: KeychainRequest) => {
 });
 
 async function answer(request: KeychainRequest): Promise<string | undefined> {
+  if (request.do === 'probe') {
+    await probe();
+    return undefined;
+  }
   const entry = await open(request.name);
   if (request.do === 'set') {
     await entry.setPassword(request.value);

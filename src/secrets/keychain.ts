@@ -8,7 +8,12 @@ export type Keychain = {
   readonly get: (name: string) => Promise<string | undefined>;
   readonly set: (name: string, value: string) => Promise<void>;
   readonly remove: (name: string) => Promise<'removed' | 'absent'>;
+  /** Resolves when it keeps something and gives it back. */
+  readonly probe: () => Promise<void>;
 };
+
+/** Opens the keychain for as long as somebody asks it something; handed in by tests. */
+export type OpenKeychain = <T>(ask: (keychain: Keychain) => Promise<T>) => Promise<T>;
 
 /** For one question, the unlocking of a keychain included. */
 const answerWithinMs = 3_000;
@@ -22,6 +27,7 @@ export async function withKeychain<T>(ask: (keychain: Keychain) => Promise<T>): 
       set: async (name, value) => void (await thread.ask({ do: 'set', name, value })),
       remove: async (name) =>
         (await thread.ask({ do: 'remove', name })) === undefined ? 'absent' : 'removed',
+      probe: async () => void (await thread.ask({ do: 'probe' })),
     });
   } finally {
     thread.close();
@@ -74,15 +80,42 @@ class KeychainThread {
   }
 }
 
-/** What to do on a host where nobody sits at the screen to unlock anything. */
-export const withoutKeychain =
-  process.platform === 'linux'
-    ? 'unlock the keychain, or keep the secret in an owner-only file and write "file:/path/to/it" instead of "keychain:…", or run mcpd inside dbus-run-session with gnome-keyring-daemon --unlock'
-    : 'unlock the keychain, or keep the secret in an owner-only file and write "file:/path/to/it" instead of "keychain:…"';
+/** What is wrong with a keychain, from what its library said, and what to type. In one line each. */
+const troubles: readonly { readonly said: RegExp; readonly what: string; readonly hint: string }[] = [
+  {
+    said: /autolaunch|Failed to connect to socket|not set, set your DBUS|Connection refused/i,
+    what: 'this session has no D-Bus, so no Secret Service can be reached',
+    hint: 'log in to a desktop; or run mcpd inside dbus-run-session with gnome-keyring-daemon --unlock',
+  },
+  {
+    said: /was not provided by any \.service|ServiceUnknown/i,
+    what: 'the session bus has no Secret Service',
+    hint: 'install one: apt install gnome-keyring',
+  },
+  {
+    said: /no result found|locked/i,
+    what: 'its keyring is locked, or was never made',
+    hint: 'unlock it: gnome-keyring-daemon --replace --unlock (the password on standard input)',
+  },
+  {
+    said: /no answer in/,
+    what: 'it does not answer; it may wait for a person at a screen',
+    hint: 'answer its prompt, or start it anew: gnome-keyring-daemon --replace --unlock',
+  },
+  {
+    said: /Cannot find|native binding|MODULE_NOT_FOUND/i,
+    what: 'its library is not installed',
+    hint: 'npm ci, without --omit=optional',
+  },
+];
+
+/** For a host where nobody sits at the screen to unlock anything. */
+const otherwise = 'or keep the secret in the vault: mcpd secret set NAME --in vault, and write "vault:NAME"';
 
 function unavailable(why: string): Fault {
+  const known = process.platform === 'linux' ? troubles.find(({ said }) => said.test(why)) : undefined;
   return new Fault('SECRET_UNAVAILABLE', {
-    detail: `the keychain cannot be used: ${why}`,
-    hint: withoutKeychain,
+    detail: `the keychain cannot be used: ${known?.what ?? why}`,
+    hint: `${known?.hint ?? 'unlock the keychain'}; ${otherwise}`,
   });
 }

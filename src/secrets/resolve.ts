@@ -1,102 +1,126 @@
-import { resolve } from 'node:path';
 import { Fault } from '../domain/faults.ts';
-import { readReference } from '../domain/secret-reference.ts';
-import { withKeychain } from './keychain.ts';
-import type { Keychain } from './keychain.ts';
-import { readSecretFile } from './secret-file.ts';
-import { unfit } from './value.ts';
-
-/** Opens the keychain for as long as somebody asks it something; handed in by tests. */
-export type OpenKeychain = <T>(ask: (keychain: Keychain) => Promise<T>) => Promise<T>;
+import type { SecretUse } from '../domain/orders.ts';
+import { readReference, referenceForms, schemeOf } from '../domain/secret-reference.ts';
+import type { SecretReference } from '../domain/secret-reference.ts';
+import { withKeychain, type OpenKeychain } from './keychain.ts';
+import { fileProvider, keychainProvider } from './providers.ts';
+import type { Answer, Provider, Providers } from './provider.ts';
 
 /**
- * Variable → reference becomes variable → value. `baseDir` is what a relative `file:` path counts from. Rejects with
- * `SECRET_UNAVAILABLE`, which names every variable that lacks its value and what to type, and never a value.
+ * Variable → reference becomes variable → value, from the keychain and from files alone. `baseDir` is what a relative `file:`
+ * path counts from. Rejects with `SECRET_UNAVAILABLE`, which names every variable that lacks its value and what to type, and
+ * never a value.
  */
 export async function resolveSecrets(
-  refs: Readonly<Record<string, string>>,
+  refs: Readonly<Record<string, string | SecretUse>>,
   baseDir: string,
   openKeychain: OpenKeychain = withKeychain,
 ): Promise<Record<string, string>> {
-  const entries = Object.entries(refs);
-  const inKeychain = entries.filter(([, reference]) => readReference(reference)?.kind === 'keychain');
-  const elsewhere = entries.filter((entry) => !inKeychain.includes(entry));
-
-  const answers: Found[] = await Promise.all(
-    elsewhere.map(([name, text]) => find(name, text, () => fromFile(text, baseDir))),
+  const providers: Providers = new Map<string, Provider>([
+    ['keychain', keychainProvider(openKeychain)],
+    ['file', fileProvider(baseDir)],
+  ]);
+  const texts = Object.entries(refs).map(
+    ([name, use]) => [name, typeof use === 'string' ? use : use.reference] as const,
   );
-  if (inKeychain.length > 0) answers.push(...(await fromKeychain(inKeychain, openKeychain)));
-
-  const lacking = answers.filter((answer) => 'fault' in answer);
-  if (lacking.length > 0) {
-    throw new Fault('SECRET_UNAVAILABLE', {
-      detail: lacking
-        .map(({ name, text, fault }) => `${name} = "${text}": ${fault.detail ?? fault.says}`)
-        .join('; '),
-      hint: [...new Set(lacking.map(({ fault }) => fault.hint ?? ''))]
-        .filter((hint) => hint !== '')
-        .join('; '),
-    });
-  }
-  return Object.fromEntries(
-    answers.flatMap((answer) => ('value' in answer ? [[answer.name, answer.value]] : [])),
+  const asked = askEach(
+    texts.map(([, text]) => text),
+    providers,
   );
+  return valuesOf(texts, await settle(asked));
 }
 
-type Found =
-  | { readonly name: string; readonly value: string }
-  | { readonly name: string; readonly text: string; readonly fault: Fault };
-
-async function find(name: string, text: string, read: () => Promise<string>): Promise<Found> {
-  try {
-    const value = await read();
-    const wrong = unfit(value);
-    if (wrong === undefined) return { name, value };
-    const fault = new Fault('SECRET_UNAVAILABLE', { detail: `the value ${wrong}`, hint: 'store it again' });
-    return { name, text, fault };
-  } catch (reason) {
-    return { name, text: shown(text), fault: Fault.from(reason) };
+/** Each text once, all of one provider together, and no provider waits for another. None of these rejects. */
+export function askEach(
+  texts: readonly string[],
+  providers: Providers,
+): ReadonlyMap<string, Promise<Answer>> {
+  const found = new Map<string, Promise<Answer>>();
+  const asked = new Map<Provider, { readonly text: string; readonly reference: SecretReference }[]>();
+  for (const text of new Set(texts)) {
+    const reference = readReference(text);
+    const provider = reference === undefined ? undefined : providers.get(schemeOf(reference));
+    if (reference === undefined || provider === undefined)
+      found.set(text, Promise.resolve({ fault: noReference() }));
+    else asked.set(provider, [...(asked.get(provider) ?? []), { text, reference }]);
   }
+  for (const [provider, wanted] of asked) {
+    const answers = askSafely(
+      provider,
+      wanted.map(({ reference }) => reference),
+    );
+    wanted.forEach(({ text }, at) =>
+      found.set(
+        text,
+        answers.then((all) => all[at] ?? { fault: noReference() }),
+      ),
+    );
+  }
+  return found;
 }
 
-/** A keychain that fails once would fail each time, three seconds later; the first failure stands for all. */
-async function fromKeychain(
-  entries: readonly (readonly [string, string])[],
-  openKeychain: OpenKeychain,
-): Promise<Found[]> {
-  return openKeychain(async (keychain) => {
-    const answers: Found[] = [];
-    let broken: Fault | undefined;
-    for (const [variable, text] of entries) {
-      const name = text.slice('keychain:'.length);
-      const answer = await find(variable, text, async () => {
-        if (broken !== undefined) throw broken;
-        const value = await keychain.get(name).catch((reason: unknown) => {
-          broken = Fault.from(reason);
-          throw broken;
-        });
-        if (value !== undefined) return value;
-        throw new Fault('SECRET_UNAVAILABLE', {
-          detail: 'the keychain holds no such secret',
-          hint: `mcpd secret set ${name}`,
-        });
-      });
-      answers.push(answer);
-    }
-    return answers;
-  });
+/** What all of them came to. */
+export async function settle(
+  asked: ReadonlyMap<string, Promise<Answer>>,
+): Promise<ReadonlyMap<string, Answer>> {
+  return new Map(await Promise.all([...asked].map(async ([text, answer]) => [text, await answer] as const)));
 }
 
-async function fromFile(text: string, baseDir: string): Promise<string> {
-  const reference = readReference(text);
-  if (reference?.kind === 'file') return readSecretFile(resolve(baseDir, reference.path));
+/** Variable → value, or the fault that names every variable that lacks one. */
+export function valuesOf(
+  texts: readonly (readonly [name: string, text: string])[],
+  answers: ReadonlyMap<string, Answer>,
+): Record<string, string> {
+  const values: [string, string][] = [];
+  const lacking: { readonly why: string; readonly fault: Fault }[] = [];
+  for (const [name, text] of texts) {
+    const answer = answers.get(text) ?? { fault: noReference() };
+    if ('value' in answer) values.push([name, answer.value]);
+    else lacking.push({ why: whyNot(name, text, answer.fault), fault: answer.fault });
+  }
+  if (lacking.length === 0) return Object.fromEntries(values);
   throw new Fault('SECRET_UNAVAILABLE', {
-    detail: 'not a secret reference',
-    hint: 'write "keychain:NAME" or "file:PATH"',
+    detail: lacking.map(({ why }) => why).join('; '),
+    hint: [...new Set(lacking.map(({ fault }) => fault.hint ?? ''))].filter((hint) => hint !== '').join('; '),
   });
+}
+
+/** Reference → why it has no value, of those that have none. */
+export function lackingOf(
+  texts: readonly (readonly [name: string, text: string])[],
+  answers: ReadonlyMap<string, Answer>,
+): ReadonlyMap<string, string> {
+  return new Map(
+    texts.flatMap(([name, text]) => {
+      const answer = answers.get(text) ?? { fault: noReference() };
+      return 'value' in answer ? [] : [[text, whyNot(name, text, answer.fault)] as const];
+    }),
+  );
+}
+
+function whyNot(name: string, text: string, fault: Fault): string {
+  return `${name} = "${shown(text, fault)}": ${fault.detail ?? fault.says}`;
+}
+
+async function askSafely(
+  provider: Provider,
+  references: readonly SecretReference[],
+): Promise<readonly Answer[]> {
+  try {
+    return await provider.get(references);
+  } catch (reason) {
+    const fault = Fault.from(reason);
+    return references.map(() => ({ fault }));
+  }
+}
+
+const notReference = 'not a secret reference';
+
+function noReference(): Fault {
+  return new Fault('SECRET_UNAVAILABLE', { detail: notReference, hint: `write ${referenceForms}` });
 }
 
 /** What is no reference may be a secret that somebody pasted in its place. */
-function shown(text: string): string {
-  return readReference(text) === undefined ? '…' : text;
+function shown(text: string, { detail }: Fault): string {
+  return detail === notReference ? '…' : text;
 }

@@ -1,13 +1,16 @@
-import { constants } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
 import { Fault } from '../domain/faults.ts';
 import { isSecretName } from '../domain/secret-reference.ts';
-import { withKeychain } from './keychain.ts';
-import type { OpenKeychain } from './resolve.ts';
+import { withKeychain, type OpenKeychain } from './keychain.ts';
+import { readOwn, replaceWhole, withLock } from './own-file.ts';
 import { unfit } from './value.ts';
+import type { Kept } from './vault.ts';
 
 /** More secrets than any one person remembers; keeps the list of names readable in one go. */
 const namesMax = 1000;
+const fileBytesMax = 1024 * 1024;
+
+/** A name on the list; `setAt` is missing where an earlier mcpd wrote it. */
+export type Named = { readonly name: string; readonly setAt: string | undefined };
 
 /**
  * Puts a secret into the keychain and its name on the list. Rejects with `SECRET_UNAVAILABLE`. The list is ours because a
@@ -18,22 +21,26 @@ export async function setSecret(
   value: string,
   namesFile: string,
   openKeychain: OpenKeychain = withKeychain,
+  wallMs: () => number = Date.now,
 ): Promise<'stored' | 'replaced'> {
   checkName(name);
-  const wrong = unfit(value);
-  if (wrong !== undefined) throw refused(`the value ${wrong}`, 'give the secret on standard input');
-  const names = await readNames(namesFile);
-  if (names.size >= namesMax && !names.has(name))
-    throw refused(`${String(namesMax)} secrets are kept already`, 'mcpd secret rm NAME');
-  await openKeychain((keychain) => keychain.set(name, value));
-  if (names.has(name)) return 'replaced';
-  await writeNames(namesFile, [...names, name]);
-  return 'stored';
+  checkValue(value);
+  return withLock(namesFile, async () => {
+    const names = await readNames(namesFile);
+    if (names.size >= namesMax && !names.has(name))
+      throw refused(`${String(namesMax)} secrets are kept already`, 'mcpd secret rm NAME');
+    await openKeychain((keychain) => keychain.set(name, value));
+    const result = names.has(name) ? 'replaced' : 'stored';
+    names.set(name, new Date(wallMs()).toISOString());
+    await writeNames(namesFile, names);
+    return result;
+  });
 }
 
 /** The names of the secrets put into the keychain, sorted. Values stay where they are. */
-export async function listSecrets(namesFile: string): Promise<readonly string[]> {
-  return [...(await readNames(namesFile))].sort();
+export async function listSecrets(namesFile: string): Promise<readonly Named[]> {
+  const names = [...(await readNames(namesFile))].map(([name, setAt]) => ({ name, setAt }));
+  return names.sort((one, other) => (one.name < other.name ? -1 : 1));
 }
 
 /** Takes a secret out of the keychain and its name off the list. Removing what is not there succeeds and says so. */
@@ -43,13 +50,16 @@ export async function removeSecret(
   openKeychain: OpenKeychain = withKeychain,
 ): Promise<'removed' | 'absent'> {
   checkName(name);
-  const removed = await openKeychain((keychain) => keychain.remove(name));
-  const names = await readNames(namesFile);
-  if (names.delete(name)) await writeNames(namesFile, [...names]);
-  return removed;
+  return withLock(namesFile, async () => {
+    const removed = await openKeychain((keychain) => keychain.remove(name));
+    const names = await readNames(namesFile);
+    if (names.delete(name)) await writeNames(namesFile, names);
+    return removed;
+  });
 }
 
-function checkName(name: string): void {
+/** Throws `SECRET_UNAVAILABLE` for what cannot be the name of a secret in the keychain or the vault. */
+export function checkName(name: string): void {
   if (isSecretName(name)) return;
   throw refused(
     'that is not a name for a secret',
@@ -57,32 +67,28 @@ function checkName(name: string): void {
   );
 }
 
-async function readNames(file: string): Promise<Set<string>> {
-  try {
-    await using handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    const stat = await handle.stat();
-    if (!stat.isFile() || stat.size > 1024 * 1024)
-      throw refused(`${file} is not a list of names`, `remove ${file}`);
-    // What is no name is no name of ours; it is dropped with the next change.
-    return new Set((await handle.readFile('utf8')).split('\n').filter(isSecretName));
-  } catch (reason) {
-    if ((reason as NodeJS.ErrnoException).code === 'ENOENT') return new Set();
-    throw reason;
-  }
+/** Throws `SECRET_UNAVAILABLE` for what no environment could carry. */
+export function checkValue(value: string): void {
+  const wrong = unfit(value);
+  if (wrong !== undefined) throw refused(`the value ${wrong}`, 'give the secret on standard input');
 }
 
-/** Whole or not at all: the new list takes the old one's place when it is on disk. */
-async function writeNames(file: string, names: readonly string[]): Promise<void> {
-  const fresh = `${file}.${String(process.pid)}.new`;
-  await rm(fresh, { force: true });
-  const handle = await open(fresh, 'wx', 0o600);
-  try {
-    await handle.writeFile(names.map((name) => `${name}\n`).join(''));
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(fresh, file);
+/** Name → when it was set. One line each, a tab between them. */
+async function readNames(file: string): Promise<Map<string, string | undefined>> {
+  const lines = (readOwn(file, fileBytesMax) ?? '').split('\n').map((line) => line.split('\t'));
+  const names = new Map<string, Kept['setAt'] | undefined>();
+  // What is no name is no name of ours; it is dropped with the next change.
+  for (const [name = '', setAt] of lines)
+    if (isSecretName(name))
+      names.set(name, setAt !== undefined && /^[0-9TZ:.-]{20,30}$/.test(setAt) ? setAt : undefined);
+  return names;
+}
+
+function writeNames(file: string, names: ReadonlyMap<string, string | undefined>): Promise<void> {
+  const lines = [...names].map(([name, setAt]) =>
+    setAt === undefined ? `${name}\n` : `${name}\t${setAt}\n`,
+  );
+  return replaceWhole(file, lines.join(''));
 }
 
 function refused(detail: string, hint: string): Fault {

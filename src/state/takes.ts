@@ -2,17 +2,16 @@ import {
   closeSync,
   constants,
   fdatasyncSync,
-  fstatSync,
   fsyncSync,
   ftruncateSync,
   openSync,
-  readSync,
   renameSync,
   rmSync,
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { Fault } from '../domain/faults.ts';
+import { readOurs } from '../files/ours.ts';
 import { firstLine, readTakes, TakeLines, type Take, type TakeAt } from './take-lines.ts';
 
 /** Writes some of `bytes` from `offset` on and says how many. `writeSync` unless a test wants a full disk. */
@@ -32,11 +31,13 @@ const bytesMaxDefault = 128 * 1024 * 1024;
 /** What is rewritten may grow by this factor, so that the cost of rewriting stays a small part of the cost of writing. */
 const growth = 3;
 const chunkChars = 64 * 1024;
+/** Of what could not be written yet. */
+const pendingCharsMax = 1024 * 1024;
 
 /**
  * The file of what limits have counted, so that a restart does not refill them. One line is appended for each charged call,
- * before the call goes out, and the system has it when that returns: killing the process loses nothing. A power cut can lose
- * what the system had not yet written to the disk, usually the last half minute.
+ * and the system has it before the call goes out: killing the process loses nothing that a child has seen. A power cut can
+ * lose what the system had not yet written to the disk, usually the last half minute.
  *
  * A plain file and not SQLite, by measurement: a line costs about 1 µs, an insert in write-ahead mode 3 to 5 µs, and one
  * that names three counts 4 to 7 µs.
@@ -45,11 +46,13 @@ export class Takes {
   readonly #place: Required<TakesPlace>;
   /** What earlier runs left; read once. */
   #left: string | undefined;
-  readonly #scratch = Buffer.alloc(4096);
+  readonly #scratch = Buffer.alloc(16 * 1024);
   #lines = new TakeLines();
   #fd: number | undefined;
   #sizeBytes = 0;
   #overgrownAtBytes: number;
+  /** Lines that were added since the last flush. */
+  #pending = '';
   /** Something that failed may stand behind what is whole. */
   #isTorn = false;
 
@@ -84,12 +87,27 @@ export class Takes {
     });
   }
 
-  /** Appends what one call takes, all or none. Throws `AUDIT_UNAVAILABLE`. */
+  /**
+   * What one call takes. It stands in the file after the next `flush`, which comes before the call goes out; at the latest
+   * one follows at the end of this turn of the event loop. Throws `AUDIT_UNAVAILABLE` where too much could not be written.
+   */
   add(at: number, takes: readonly Take[]): void {
-    const fd = this.#fd;
-    if (fd === undefined) throw unavailable(this.#place.path, new Error('the file is not open'));
-    const bytes = this.#bytesOf(this.#lines.write(at, takes));
+    if (this.#fd === undefined) throw unavailable(this.#place.path, new Error('the file is not open'));
+    if (this.#pending.length > pendingCharsMax) this.flush();
+    if (this.#pending === '') setImmediate(() => this.#flushQuietly());
+    this.#pending += this.#lines.write(at, takes);
+  }
+
+  /**
+   * Appends what was added, all or none: one write for all calls of a turn. Throws `AUDIT_UNAVAILABLE`, and then none of
+   * them may go out; what they took still counts, and is written with the next flush that works.
+   */
+  flush(): void {
+    if (this.#pending === '') return;
     try {
+      const fd = this.#fd;
+      if (fd === undefined) throw new Error('the file is not open');
+      const bytes = this.#bytesOf(this.#pending);
       if (this.#isTorn) this.#takeBack(fd);
       if (this.#sizeBytes + bytes.length > this.#place.bytesMax)
         throw new Error(`the file would be larger than ${this.#place.bytesMax} bytes`);
@@ -97,14 +115,22 @@ export class Takes {
       this.#writeAll(fd, bytes);
       this.#isTorn = false;
       this.#sizeBytes += bytes.length;
+      this.#pending = '';
     } catch (reason) {
-      this.#lines.forget();
       throw unavailable(this.#place.path, reason);
     }
   }
 
+  #flushQuietly(): void {
+    try {
+      this.flush();
+    } catch {
+      // The next call hears of it, before it goes out.
+    }
+  }
+
   isOvergrown(): boolean {
-    return this.#sizeBytes > this.#overgrownAtBytes;
+    return this.#sizeBytes + this.#pending.length > this.#overgrownAtBytes;
   }
 
   /**
@@ -137,13 +163,14 @@ export class Takes {
 
   close(): void {
     const fd = this.#fd;
-    this.#fd = undefined;
     if (fd === undefined) return;
     try {
+      this.flush();
       fdatasyncSync(fd);
     } catch {
       // The system has it all the same; only a power cut could still take it away.
     } finally {
+      this.#fd = undefined;
       closeSync(fd);
     }
   }
@@ -152,6 +179,8 @@ export class Takes {
     if (this.#fd !== undefined) closeSync(this.#fd);
     this.#fd = fd;
     this.#lines = lines;
+    // What was added is in memory too, from where the file was written anew.
+    this.#pending = '';
     this.#sizeBytes = sizeBytes;
     this.#overgrownAtBytes = Math.max(this.#place.overgrownAtBytes, sizeBytes * growth);
     this.#isTorn = false;
@@ -196,42 +225,12 @@ export class Takes {
   }
 }
 
-/** Undefined where there is none. Throws `CONFIG_INVALID` unless it is a plain file of ours that nobody else can write. */
+/**
+ * Undefined where there is none. Throws `CONFIG_INVALID` unless it is a plain file of ours alone: through a link, somebody
+ * else would choose what counts as taken, or which file is replaced (CWE-59).
+ */
 function readOwn(path: string, bytesMax: number): string | undefined {
-  let fd: number;
-  try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return undefined;
-    // Through a link, somebody else would choose what counts as taken, or which file is replaced (CWE-59).
-    const why = code === 'ELOOP' ? 'is a symbolic link' : `cannot be read (${code})`;
-    throw invalid(path, why, `ls -l ${path}`, cause);
-  }
-  try {
-    const { mode, nlink, uid, size } = fstatSync(fd);
-    if ((mode & constants.S_IFMT) !== constants.S_IFREG)
-      throw invalid(path, 'is not a plain file', 'move it away');
-    if (process.getuid !== undefined && uid !== process.getuid())
-      throw invalid(path, `belongs to user ${uid}`, `chown ${process.getuid()} ${path}`);
-    if (nlink !== 1) throw invalid(path, 'has a second name (a hard link)', `ls -li ${path}`);
-    if ((mode & 0o077) !== 0) throw invalid(path, 'can be opened by other users', `chmod 600 ${path}`);
-    if (size > bytesMax) throw invalid(path, `is larger than ${bytesMax} bytes`, `ls -l ${path}`);
-    return readWhole(fd, size);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-function readWhole(fd: number, size: number): string {
-  const bytes = Buffer.alloc(size);
-  let read = 0;
-  while (read < size) {
-    const count = readSync(fd, bytes, read, size - read, read);
-    if (count === 0) break;
-    read += count;
-  }
-  return bytes.toString('latin1', 0, read);
+  return readOurs(path, { bytesMax, closed: 'to everybody' })?.toString('latin1');
 }
 
 /** Never throws: the new file stands there, and only a power cut could still bring back the old one. */

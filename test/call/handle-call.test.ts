@@ -212,6 +212,7 @@ const wholeStory = [
   'admit',
   'commit',
   // Asked again in the same breath as the call goes out.
+  'identify',
   'facts',
   'forward',
   'went well',

@@ -36,6 +36,7 @@ beforeEach(() => {
     `const said: string = process.argv.slice(2).join(' ');
      console.log('source ' + process.versions.node.split('.')[0] + ' ' + said);
      if (said === 'wait') { process.on('SIGTERM', () => process.exit(7)); setInterval(() => {}, 1000); process.send?.('ready'); }
+     else if (said === 'ask') { const { url } = await import('node:inspector'); process.on('message', () => process.send?.(url() ?? 'closed')); process.send?.('ready'); }
      else if (said === 'die') process.kill(process.pid, 'SIGKILL');
      else process.exitCode = 3;`,
   );
@@ -69,6 +70,24 @@ describe('the launcher', () => {
     writeFileSync(join(home, 'dist', 'cli.js'), 'console.log("compiled")');
     const { stdout } = spawnSync(process.execPath, [join(home, 'src', 'launch.cjs')]);
     assert.equal(stdout.toString(), 'compiled\n');
+  });
+
+  test('opens no inspector for whoever sends SIGUSR1', async (t) => {
+    const child = spawn(process.execPath, [copy(), 'ask'], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    t.after(async () => {
+      child.kill('SIGKILL');
+      await gone;
+    });
+    const hear = () => new Promise((resolve) => child.once('message', resolve));
+    assert.equal(await hear(), 'ready');
+    child.kill('SIGUSR1');
+    // Node opens one a moment after the signal, on a thread of its own.
+    for (let asked = 0; asked < 200; asked++) {
+      const heard = hear();
+      child.send('?');
+      assert.equal(await heard, 'closed');
+    }
   });
 
   test('on an old Node says in one line what to install, and exits 78', withOld, () => {

@@ -53,7 +53,7 @@ async function mcpd(...argv: string[]): Promise<Ran> {
 const json = ({ out }: Ran) =>
   JSON.parse(out) as Record<string, unknown> & { error?: { code: string; says: string; hint?: string } };
 
-const launch = 'command = "/bin/sh"\npurpose = "a test"\nowner = "tests"\nout_of_scope = "all else"\n';
+const launch = 'command = "/bin/cat"\npurpose = "a test"\nowner = "tests"\nout_of_scope = "all else"\n';
 const tools =
   '\n[tools.read]\nrisk = "read"\neffect = "Reads."\n\n[tools.write]\nrisk = "write"\neffect = "Writes."\n';
 const reading = '\n[[rule]]\nname = "reading"\nverdict = "allow"\ntools = ["read"]\n';

@@ -89,10 +89,14 @@ describe('the command line', () => {
       ['check'],
       ['key', 'add'],
       ['key', 'list'],
+      ['key', 'rotate'],
       ['key', 'revoke'],
       ['secret', 'set'],
       ['secret', 'list'],
       ['secret', 'rm'],
+      ['secret', 'get'],
+      ['secret', 'rotate'],
+      ['secret', 'doctor'],
       ['audit', 'query'],
       ...[...commands.keys()].map((name) => ['ctl', name]),
     ]) {
@@ -122,7 +126,8 @@ describe('mcpd ctl', () => {
     assert.equal(ran.out, 'tool files/write_file is switched off; 2 calls under way stopped.\n');
     assert.deepEqual(orders[0]?.args, { tool: 'files/write_file', now: true, reason: 'incident 12' });
     assert.equal(orders[0]?.command, 'disable-tool');
-    assert.ok(orders[0]?.operator);
+    assert.ok(orders[0]?.visitor.kind === 'operator');
+    assert.ok(orders[0].visitor.operator.name);
   });
 
   test('knows every command of the daemon, and no other', async () => {
@@ -303,7 +308,7 @@ describe('mcpd key', () => {
     assert.deepEqual(orders[0], {
       command: 'reload-keys',
       args: { after: 'key add my-editor' },
-      operator: orders[0]?.operator,
+      visitor: orders[0]?.visitor,
     });
     assert.ok(!readFileSync(join(state, 'keys.json'), 'utf8').includes(key));
     const listed = await mcpd(['key', 'list', '--json']);

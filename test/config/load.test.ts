@@ -14,7 +14,7 @@ test('a plain server file gets the documented defaults', (t) => {
   assert.ok(server);
   const { cwd, ...spec } = server.spec;
   assert.match(cwd, /servers$/);
-  assert.match(spec.command, /^\/.*\/sh$/);
+  assert.match(spec.command, /^\/.*\/cat$/);
   assert.deepEqual(
     { ...spec, command: '' },
     {
@@ -33,6 +33,20 @@ test('a plain server file gets the documented defaults', (t) => {
       startWithinMs: 20_000,
       childrenMax: 64,
       lineBytesMax: 16 * 1024 * 1024,
+      wall: {
+        sandbox: 'auto',
+        network: false,
+        read: [],
+        write: [],
+        resources: {
+          memoryBytesMax: 2 ** 31,
+          tmpBytesMax: 2 ** 28,
+          openFilesMax: 4096,
+          processesMax: 1024,
+          cpuMsMax: 86_400_000,
+          output: { bytesMax: 2 ** 32, perMs: 60_000 },
+        },
+      },
     },
   );
   assert.deepEqual(server.rules, [
@@ -262,7 +276,7 @@ test('a plain-text secret is a warning, which stops nothing', (t) => {
 
 test('relative paths count from the folder of the server file', (t) => {
   const dir = scratch(t);
-  const text = `${plainServer}cwd = "../data"\n[paths]\nSTORE = "../data/store.json"\n[secrets]\nA = "file:key"\nB = "file:/abs/key"\nC = "keychain:c/d"\n`;
+  const text = `${plainServer}cwd = "../data"\n[paths]\nSTORE = "../data/store.json"\n[secrets]\nA = "file:key"\nB = "file:/abs/key"\nC = { from = "keychain:c/d", ttl = "1h" }\n`;
   put(dir, { 'mcpd.toml': plainDaemon, 'servers/x.toml': text, 'data/README': '' });
   const loaded = loadPolicies(relative(process.cwd(), dir), { HOME: '/home/nobody' });
   assert.ok(loaded.ok, said(loaded).join('\n'));
@@ -270,9 +284,9 @@ test('relative paths count from the folder of the server file', (t) => {
   assert.equal(spec?.cwd, join(dir, 'data'));
   assert.deepEqual(spec.env, { STORE: join(dir, 'data/store.json') });
   assert.deepEqual(spec.secrets, {
-    A: `file:${join(dir, 'servers/key')}`,
-    B: 'file:/abs/key',
-    C: 'keychain:c/d',
+    A: { reference: `file:${join(dir, 'servers/key')}`, ttlMs: undefined },
+    B: { reference: 'file:/abs/key', ttlMs: undefined },
+    C: { reference: 'keychain:c/d', ttlMs: 3_600_000 },
   });
 });
 

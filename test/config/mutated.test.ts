@@ -8,7 +8,7 @@ import { plainDaemon, put, scratch } from './scratch.ts';
 
 const policies = join(import.meta.dirname, '..', '..', 'policies');
 const manual = readFileSync(join(policies, 'servers', 'filesystem.toml'), 'utf8')
-  .replace(/^command = .*$/m, 'command = "/bin/sh"')
+  .replace(/^command = .*$/m, 'command = "/bin/cat"')
   .replace('cwd = "../sandbox"', 'cwd = "."');
 const lines = manual.split('\n');
 

@@ -26,7 +26,7 @@ export function put(dir: string, files: Readonly<Record<string, string | Buffer>
 }
 
 export const plainDaemon = '[listen]\nport = 8377\n';
-export const plainServer = 'command = "/bin/sh"\n';
+export const plainServer = 'command = "/bin/cat"\n';
 
 /** Loads one server file `x` beside a plain mcpd.toml. */
 export function loadServer(t: TestContext, text: string | Buffer): Loaded {

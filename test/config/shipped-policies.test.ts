@@ -134,8 +134,8 @@ test('what stands in the comments of the manual is as good as what stands beside
     assert.ok(server.includes(`\n${line}`), line);
   put(dir, {
     'mcpd.toml': daemon.replace('[roles]', '[roles]\nbeta = ["b"]').replace('http_sse = true', ''),
-    'servers/filesystem.toml': server.replace(/^command = .*$/m, 'command = "/bin/sh"'),
-    'servers/memory.toml': 'command = "/bin/sh"\n',
+    'servers/filesystem.toml': server.replace(/^command = .*$/m, 'command = "/bin/cat"'),
+    'servers/memory.toml': 'command = "/bin/cat"\n',
     'sandbox/README.txt': '',
   });
   const uncommented = loadPolicies(dir, { HOME: '/h' }, { detectors: [...redactNames] });

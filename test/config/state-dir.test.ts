@@ -62,6 +62,23 @@ test('a folder that others may write to, a link, a file and a stranger’s folde
   }
 });
 
+test('a folder below one that anyone may write to, or that is another user’s, is refused, with what to type', (t) => {
+  const dir = scratch(t);
+  mkdirSync(join(dir, 'above'));
+  const state = join(dir, 'above', 'state');
+  openStateDir(state);
+  chmodSync(join(dir, 'above'), 0o777);
+  assert.throws(() => openStateDir(state), invalid(/lies where anyone may write/));
+  // Where the sticky bit is set, as in /tmp, nobody can put another folder in its place.
+  chmodSync(join(dir, 'above'), 0o1777);
+  openStateDir(state);
+  chmodSync(join(dir, 'above'), 0o755);
+  if (process.getuid?.() === 0) {
+    chownSync(join(dir, 'above'), 65_534, 65_534);
+    assert.throws(() => openStateDir(state), invalid(/lies in a folder of another user/));
+  }
+});
+
 test('a folder too long for a socket is refused before anything is made', (t) => {
   const dir = join(scratch(t), 'x'.repeat(100));
   assert.throws(() => openStateDir(dir), invalid(/too long for a socket/));

@@ -37,10 +37,13 @@ test('times and sizes are read with their unit, and never without', () => {
     ['500ms', '55s', '2m', '1h', '1d'].map(readDurationMs),
     [500, 55_000, 120_000, 3_600_000, 86_400_000],
   );
-  assert.deepEqual(['12B', '512KiB', '4MiB'].map(readSizeBytes), [12, 524_288, 4_194_304]);
+  assert.deepEqual(
+    ['12B', '512KiB', '4MiB', '2GiB'].map(readSizeBytes),
+    [12, 524_288, 4_194_304, 2_147_483_648],
+  );
   for (const text of ['', '5', '5 s', '-5s', '5.5s', '5min', '5S', '1e3s', '9999999999s'])
     assert.equal(readDurationMs(text), undefined, text);
-  for (const text of ['', '4', '4MB', '4mib', '4 MiB', '-4MiB', '4GiB'])
+  for (const text of ['', '4', '4MB', '4mib', '4 MiB', '-4MiB', '4GB'])
     assert.equal(readSizeBytes(text), undefined, text);
 });
 

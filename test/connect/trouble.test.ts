@@ -14,7 +14,7 @@ describe('trouble', () => {
   afterEach(() => daemon[Symbol.asyncDispose]());
 
   for (const [status, code, message] of [
-    [401, 1401, 'Sign in first: send a key in the Authorization header.'],
+    [401, 1401, 'Sign in first: send a key or a token in the Authorization header.'],
     [404, 1404, 'There is nothing at this address.'],
     [429, 1429, 'Too many at once. Come back later.'],
     [503, 1512, 'mcpd is stopping. Come back shortly.'],

@@ -73,7 +73,11 @@ describe('a command', () => {
     assert.deepEqual(answer, {
       ok: true,
       command: 'status',
-      heard: { command: 'status', args: { a: 1 }, operator: 'ana' },
+      heard: {
+        command: 'status',
+        args: { a: 1 },
+        visitor: { kind: 'operator', operator: { name: 'ana', role: 'operator', as: 'claimed' } },
+      },
     });
   });
 
@@ -229,7 +233,7 @@ describe('the place of the socket', () => {
     }
     assert.equal(lstatSync(path).mode & 0o777, 0o600);
     assert.equal(lstatSync(join(dir, 'run')).mode & 0o777, 0o700);
-    assert.deepEqual(readdirSync(join(dir, 'run')), ['control.lock', 'control.sock']);
+    assert.deepEqual(readdirSync(join(dir, 'run')), ['control.lock', 'control.sock', 'token']);
   });
 
   test('is refused in a directory that others can enter', async () => {
@@ -273,7 +277,7 @@ describe('the place of the socket', () => {
     assert.ok(lstatSync(path).isSocket());
     await open();
     assert.equal((await ask(path, 'status')).ok, true);
-    assert.deepEqual(readdirSync(join(dir, 'run')), ['control.lock', 'control.sock']);
+    assert.deepEqual(readdirSync(join(dir, 'run')), ['control.lock', 'control.sock', 'token']);
   });
 
   test('is refused to a second daemon, and the first keeps answering', async () => {

@@ -15,6 +15,22 @@ import { encode, valueOf } from '../../src/protocol/codec.ts';
 
 const servers = path.join(import.meta.dirname, '..', 'fixtures', 'servers');
 
+/** As if the file said `sandbox = "off"` and nothing else about it. */
+export const noWall: ServerSpec['wall'] = {
+  sandbox: 'off',
+  network: false,
+  read: [],
+  write: [],
+  resources: {
+    memoryBytesMax: 2 ** 31,
+    tmpBytesMax: 2 ** 28,
+    openFilesMax: 4096,
+    processesMax: 1024,
+    cpuMsMax: 86_400_000,
+    output: { bytesMax: 2 ** 32, perMs: 60_000 },
+  },
+};
+
 /** A spec that runs a fixture server on our own node. */
 export function specOf(fixture: string, more: Partial<ServerSpec> = {}): ServerSpec {
   return {
@@ -34,6 +50,7 @@ export function specOf(fixture: string, more: Partial<ServerSpec> = {}): ServerS
     startWithinMs: 10_000,
     childrenMax: 8,
     lineBytesMax: 1024 * 1024,
+    wall: noWall,
     ...more,
   };
 }

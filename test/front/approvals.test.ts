@@ -102,6 +102,11 @@ async function house(t: TestContext) {
       },
     },
     approvals: { take: webhooks.take },
+    signIn: () => {
+      throw new Fault('UNAUTHENTICATED');
+    },
+    peers: { credentials: () => ({ kind: 'none' }), remote: () => '' },
+    oauth: { publicUrl: '', issuers: [] },
     wallMs: realClock.wallMs,
     draining: () => draining,
     report: () => undefined,

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { carryOut, commands } from '../../src/operate/commands.ts';
 import type { Reply } from '../../src/operate/reply.ts';
 import { SwitchStore } from '../../src/operate/switches.ts';
-import { callTo, definitionOf, FakePlane, serverOf } from './plane.ts';
+import { callTo, definitionOf, FakePlane, serverOf, visitor } from './plane.ts';
 
 let dir = '';
 let plane: FakePlane;
@@ -17,7 +17,7 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 const order = (command: string, args: object = {}): Promise<Reply & Record<string, unknown>> =>
-  carryOut(plane, { command, args, operator: 'ana' });
+  carryOut(plane, { command, args, visitor: visitor('ana') });
 
 const code = (reply: Reply) => (reply.ok ? 'ok' : reply.error.code);
 
@@ -40,7 +40,14 @@ describe('disable-tool', () => {
     assert.deepEqual(plane.ordersNow.switches.tools.get('files/write_file'), off);
     assert.deepEqual(SwitchStore.open(dir).current().tools.get('files/write_file'), off);
     assert.deepEqual(plane.records, [
-      { by: 'ana', command: 'disable-tool', args: ['tool=files/write_file', 'reason=rogue'], result: 'done' },
+      {
+        by: 'ana',
+        as: 'user',
+        role: 'operator',
+        command: 'disable-tool',
+        args: ['tool=files/write_file', 'reason=rogue'],
+        result: 'done',
+      },
     ]);
   });
 
@@ -224,7 +231,7 @@ describe('approve and deny', () => {
     });
     const reply = await order('approve', { id: 'k7' });
     assert.deepEqual(verdicts, [
-      ['k7', { verdict: 'approve', by: 'ana', reason: undefined, forMs: undefined }],
+      ['k7', { verdict: 'approve', by: 'ana', person: undefined, reason: undefined, forMs: undefined }],
     ]);
     assert.equal(reply['callId'], 'c-9');
     assert.deepEqual(plane.told, ['record begun', 'record done']);
@@ -309,6 +316,7 @@ describe('every command', () => {
         'revoke-grant',
         'pins',
         'pin',
+        'pin-package',
         'disable-tool',
         'enable-tool',
         'disable-server',
@@ -318,7 +326,10 @@ describe('every command', () => {
         'lockdown',
         'unlock',
         'restart',
+        'secrets',
+        'refresh-secret',
         'reload',
+        'reload-operators',
         'reload-keys',
       ],
     );

@@ -19,7 +19,7 @@ import { carryOut } from '../../src/operate/commands.ts';
 import { readSpan, spanText } from '../../src/operate/duration.ts';
 import { GrantStore, grantsMax } from '../../src/operate/grants.ts';
 import { Refused, type Reply } from '../../src/operate/reply.ts';
-import { FakePlane } from './plane.ts';
+import { FakePlane, visitor } from './plane.ts';
 
 let dir = '';
 let path = '';
@@ -154,7 +154,7 @@ describe('mcpd ctl grant', () => {
   let plane: FakePlane;
   beforeEach(() => (plane = new FakePlane(dir)));
   const order = (command: string, args: object = {}): Promise<Reply & Record<string, unknown>> =>
-    carryOut(plane, { command, args, operator: 'ops' });
+    carryOut(plane, { command, args, visitor: visitor('ops') });
   const code = (reply: Reply) => (reply.ok ? 'ok' : reply.error.code);
   const give = (more: object = {}) =>
     order('grant', { caller: 'ana', tool: 'files/write_file', for: '2h', ...more });

@@ -7,7 +7,7 @@ import { carryOut } from '../../src/operate/commands.ts';
 import type { Reply } from '../../src/operate/reply.ts';
 import type { PinReport } from '../../src/pins/report.ts';
 import { definitionDigest } from '../../src/protocol/tool-definition.ts';
-import { definitionOf, FakePlane } from './plane.ts';
+import { definitionOf, FakePlane, visitor } from './plane.ts';
 
 let dir = '';
 let plane: FakePlane;
@@ -18,7 +18,7 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 const order = (command: string, args: object = {}): Promise<Reply & Record<string, unknown>> =>
-  carryOut(plane, { command, args, operator: 'ops' });
+  carryOut(plane, { command, args, visitor: visitor('ops') });
 const code = (reply: Reply) => (reply.ok ? 'ok' : reply.error.code);
 const changed = definitionOf('write_file', { description: 'And tells everybody. s3cret' });
 const lists = (...definitions: readonly ReturnType<typeof definitionOf>[]) =>

@@ -6,6 +6,7 @@ import type { Orders, ServerOrders } from '../../src/domain/orders.ts';
 import type { UpstreamStatus } from '../../src/domain/upstream.ts';
 import type { AdminPlane, CommandRecord } from '../../src/operate/admin-plane.ts';
 import { GrantStore } from '../../src/operate/grants.ts';
+import type { Role, Visitor } from '../../src/operate/operators.ts';
 import { judge } from '../../src/operate/status.ts';
 import { nothingSwitchedOff, SwitchStore } from '../../src/operate/switches.ts';
 import { PinStore, type PinParts } from '../../src/pins/pin-store.ts';
@@ -81,6 +82,11 @@ export function callTo(server: string, tool: string, caller = 'ana'): Call {
   };
 }
 
+/** Whoever gives the commands of a test. */
+export function visitor(name: string, role: Role = 'operator'): Visitor {
+  return { kind: 'operator', operator: { name, role, as: 'user' } };
+}
+
 /** An admin plane whose every effect can be seen, over a real switch store. */
 export class FakePlane implements AdminPlane {
   readonly told: string[] = [];
@@ -120,6 +126,11 @@ export class FakePlane implements AdminPlane {
   readonly clock = { wallMs: () => this.nowMs, steadyMs: () => 5000 };
   readonly facts = { nowMs: () => this.nowMs, tool: () => undefined, realPath: () => undefined };
   readonly breakers: AdminPlane['breakers'] = () => [];
+  readonly packages: AdminPlane['packages'] = {
+    report: () => [],
+    acknowledge: () => ({ kind: 'unseen' }),
+    unsaved: undefined,
+  };
   readonly orders = {
     current: () => this.ordersNow,
     replace: (next: Orders) => {
@@ -148,6 +159,23 @@ export class FakePlane implements AdminPlane {
     },
   };
   readonly keys = { reload: () => void this.told.push('keys'), names: () => ['ana', 'bob'] };
+  readonly secrets: AdminPlane['secrets'] = {
+    report: () => [
+      {
+        server: 'files',
+        variable: 'TOKEN',
+        reference: 'vault:files',
+        ttlMs: 60_000,
+        state: 'held',
+        because: undefined,
+      },
+    ],
+    changed: async (reference, { restart }) => {
+      this.told.push(`secret ${reference}${restart ? '' : ' keep'}`);
+      return { restarted: restart ? ['files'] : [], retried: [], untouched: restart ? [] : ['files'] };
+    },
+  };
+  readonly operators = { count: () => 1 };
   readonly policies: AdminPlane['policies'] = {
     reload: async () => ({ ok: true, changed: true, version: 'd2+0', complaints: [], needsRestart: [] }),
   };

@@ -39,7 +39,7 @@ async function learn(
 }
 
 /** As if a person had said how to start the server. */
-const started = (text: string) => text.replace('command = "FILL IN"', 'command = "/bin/sh"');
+const started = (text: string) => text.replace('command = "FILL IN"', 'command = "/bin/cat"');
 
 describe('what is learned from a journal', () => {
   const past: readonly Past[] = [

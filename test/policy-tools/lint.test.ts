@@ -23,7 +23,7 @@ describe('doubts about a valid policy', () => {
   });
 
   it('missing words of the contract are named', (t) => {
-    const said = doubts(t, `command = "/bin/sh"\n${read}${rule('r', 'allow', 'tools = ["read"]')}`).join(
+    const said = doubts(t, `command = "/bin/cat"\n${read}${rule('r', 'allow', 'tools = ["read"]')}`).join(
       '\n',
     );
     for (const key of ['owner', 'purpose', 'out_of_scope']) assert.match(said, new RegExp(`no "${key}"`));

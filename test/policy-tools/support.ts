@@ -16,7 +16,8 @@ export const facts: Facts = offlineFacts(nowMs, (path) => path);
 export const factsAt = (atMs: number | undefined): Facts => offlineFacts(atMs ?? nowMs, (path) => path);
 
 /** What every server file of a test begins with. */
-export const launch = 'command = "/bin/sh"\npurpose = "a test"\nowner = "tests"\nout_of_scope = "all else"\n';
+export const launch =
+  'command = "/bin/cat"\npurpose = "a test"\nowner = "tests"\nout_of_scope = "all else"\n';
 
 /** Writes a folder of policies; `servers` by name. Gone after the test. */
 export function folder(

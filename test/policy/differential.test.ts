@@ -2,11 +2,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Check, Condition } from '../../src/domain/conditions.ts';
+import type { Principal } from '../../src/domain/caller.ts';
 import type { Facts } from '../../src/domain/decision.ts';
 import type { Json } from '../../src/domain/message.ts';
 import type { Grant, Risk, RuleText, ServerFile, Switches, ToolText } from '../../src/domain/orders.ts';
 import { compile } from '../../src/policy/compile.ts';
 import { decide } from '../../src/policy/decide.ts';
+import { namePattern } from '../../src/policy/match.ts';
 import { Dice } from '../support/dice.ts';
 import { judge, type Question, type World } from './reference.ts';
 import { rule, serverFile } from './support.ts';
@@ -293,6 +295,33 @@ function questionOf(dice: Dice): Question {
     args: dice.is(0.15) ? undefined : argumentsOf(dice, 2),
     admits: dice.is(0.3) ? dice.one(['write', 'destructive'] as const) : undefined,
     quarantined: dice.is(0.05),
+    credential: credentialOf(dice),
+  };
+}
+
+/** Mostly one that is good for everything. */
+function credentialOf(dice: Dice): Question['credential'] {
+  const some = <T>(from: readonly T[]) => (dice.is(0.1) ? dice.some(from, 2) : undefined);
+  return {
+    roles: dice.is(0.1) ? dice.many(Object.keys(roles), 1) : [],
+    servers: some(['fx', 'f*', 'other']),
+    tools: some(['fx/*', '*', ...tools.map((tool) => `fx/${tool}`)]),
+    risks: some(['read', 'write', 'destructive'] as const),
+  };
+}
+
+function principalOf({ caller, credential }: Question): Principal {
+  const { roles: carried, servers, tools: named, risks } = credential;
+  const patterns = (texts: readonly string[] | undefined) =>
+    texts?.map((text) => {
+      const pattern = namePattern(text);
+      assert.ok(pattern.ok);
+      return pattern.pattern;
+    });
+  return {
+    name: caller,
+    roles: carried,
+    reach: { servers: patterns(servers), tools: patterns(named), risks },
   };
 }
 
@@ -315,7 +344,7 @@ const factsFor = ({ admits, quarantined }: { admits: Risk | undefined; quarantin
 });
 
 test(`the engine agrees with the reference on ${cases} cases`, () => {
-  const seen = { allow: 0, confirm: 0, deny: 0, would: 0, args: 0 };
+  const seen = { allow: 0, confirm: 0, deny: 0, would: 0, args: 0, credential: 0 };
   let done = 0;
   for (let seed = 1; done < cases; seed++) {
     const dice = new Dice(seed);
@@ -331,10 +360,10 @@ test(`the engine agrees with the reference on ${cases} cases`, () => {
     assert.ok(compiled.ok, `seed ${seed}: ${JSON.stringify(compiled)}`);
     for (let index = 0; index < questionsEach; index++, done++) {
       const question = focused ? withUsual(questionOf(dice), dice) : questionOf(dice);
-      const { server, caller, target, args } = question;
+      const { server, target, args } = question;
       const decided = decide(
         compiled.orders,
-        { server, principal: { name: caller }, target, args },
+        { server, principal: principalOf(question), target, args },
         factsFor(question),
       );
       const expected = judge(world, question);
@@ -353,11 +382,16 @@ test(`the engine agrees with the reference on ${cases} cases`, () => {
       seen[decided.kind]++;
       if (decided.kind !== 'deny' && decided.would !== undefined) seen.would++;
       if (decided.rule === 'built-in: arguments') seen.args++;
+      if (decided.rule === 'built-in: credential') seen.credential++;
     }
   }
   // A generator that only made denials would prove nothing.
   assert.ok(
-    seen.allow > 10_000 && seen.confirm > 3000 && seen.would > 1000 && seen.args > 100,
+    seen.allow > 10_000 &&
+      seen.confirm > 3000 &&
+      seen.would > 1000 &&
+      seen.args > 100 &&
+      seen.credential > 5000,
     JSON.stringify(seen),
   );
 });

@@ -34,6 +34,16 @@ export type Question = {
   readonly args: { [key: string]: Json } | undefined;
   readonly admits: Risk | undefined;
   readonly quarantined: boolean;
+  readonly credential: Credential;
+};
+
+/** What the caller showed: roles that it brings along, and what it is good for. Nothing said: for everything. */
+export type Credential = {
+  readonly roles: readonly string[];
+  readonly servers: readonly string[] | undefined;
+  /** As `server/tool`. */
+  readonly tools: readonly string[] | undefined;
+  readonly risks: readonly Risk[] | undefined;
 };
 
 export type Verdict = {
@@ -57,19 +67,38 @@ export function judge(world: World, question: Question): Verdict {
         ? no('switch: server')
         : undefined;
   // Who may not know the server is not told that it is off.
-  if (gone !== undefined) return anythingFor(world, caller) ? gone : no('built-in: unknown server');
+  if (gone !== undefined) return anythingFor(world, question) ? gone : no('built-in: unknown server');
   if (target.kind === 'tool' && off.tools.includes(target.name)) return no('switch: tool');
+  if (!isInReach(question)) return no('built-in: credential');
   if (target.kind === 'tool' && question.quarantined) return no('built-in: quarantined');
 
   const enforced = enforce(world, question);
   const observing = file.contract.mode === 'observe' || file.contract.stage === 'observe';
-  if (!observing || enforced.kind === 'allow') return enforced;
-  return { kind: 'allow', rule: 'built-in: observe', would: { kind: enforced.kind, rule: enforced.rule } };
+  const verdict: Verdict =
+    !observing || enforced.kind === 'allow'
+      ? enforced
+      : { kind: 'allow', rule: 'built-in: observe', would: { kind: enforced.kind, rule: enforced.rule } };
+  return verdict.kind === 'deny' || isGoodFor(world, question) ? verdict : no('built-in: credential');
+}
+
+function isInReach({ server, target, credential: { servers, tools } }: Question): boolean {
+  if (servers !== undefined && !servers.some((it) => like(it, server))) return false;
+  if (tools === undefined || target.kind === 'upcall' || target.kind === 'protocol') return true;
+  return target.kind === 'tool' && tools.some((it) => like(it, `${server}/${target.name}`));
+}
+
+/** A listing shows a tool that a better token could call. */
+function isGoodFor({ file }: World, question: Question): boolean {
+  const { target, args, credential } = question;
+  if (credential.risks === undefined || target.kind === 'upcall' || target.kind === 'protocol') return true;
+  if (target.kind === 'tool' && args === undefined) return true;
+  const told = target.kind === 'tool' && classesOf(file.tools, target.name).length === 0;
+  return credential.risks.includes(told ? 'destructive' : riskOf(file.tools, question));
 }
 
 function enforce(world: World, question: Question): Verdict {
   const { contract } = world.file;
-  if (contract.stage === 'pilot' && !isPilot(world, question.caller)) return no('built-in: stage');
+  if (contract.stage === 'pilot' && !isPilot(world, question)) return no('built-in: stage');
   const risk = riskOf(world.file.tools, question);
   if (contract.stage === 'read-only' && question.target.kind === 'tool' && risk !== 'read')
     return no('built-in: stage');
@@ -90,7 +119,7 @@ function enforce(world: World, question: Question): Verdict {
 function settle(world: World, question: Question, rules: readonly RuleText[]): Verdict {
   const { target } = question;
   if (target.kind === 'protocol')
-    return anythingFor(world, question.caller)
+    return anythingFor(world, question)
       ? { kind: 'allow', rule: 'built-in: conversation' }
       : no('built-in: unknown server');
   let best: Verdict | undefined;
@@ -128,7 +157,7 @@ function settle(world: World, question: Question, rules: readonly RuleText[]): V
 function fits(world: World, rule: RuleText, question: Question): boolean {
   const { target, caller, args } = question;
   if (rule.callers !== undefined && !rule.callers.some((it) => like(it, caller))) return false;
-  if (rule.roles !== undefined && !rule.roles.some((role) => hasRole(world, caller, role))) return false;
+  if (rule.roles !== undefined && !rule.roles.some((role) => hasRole(world, question, role))) return false;
   if (rule.verdict !== 'deny' && rule.untilMs !== undefined && world.now >= rule.untilMs) return false;
   const surface = target.kind === 'unknown' ? 'method' : target.kind;
   if (rule.surfaces !== undefined && !rule.surfaces.includes(surface as 'tool')) return false;
@@ -162,18 +191,19 @@ function named(rule: RuleText, { target }: Question): boolean {
 }
 
 /** Whether any rule gives this caller anything. */
-function anythingFor(world: World, caller: string): boolean {
+function anythingFor(world: World, question: Question): boolean {
+  const { caller } = question;
   const observing = world.file.contract.mode === 'observe' || world.file.contract.stage === 'observe';
   if (observing) return true;
   // To who is no pilot the server does not exist, and so it cannot be switched off either.
-  if (world.file.contract.stage === 'pilot' && !isPilot(world, caller)) return false;
+  if (world.file.contract.stage === 'pilot' && !isPilot(world, question)) return false;
   const given = world.file.rules.some(
     (rule) =>
       rule.verdict !== 'deny' &&
       rule.mode === 'enforce' &&
       (rule.untilMs === undefined || world.now < rule.untilMs) &&
       (rule.callers === undefined || rule.callers.some((it) => like(it, caller))) &&
-      (rule.roles === undefined || rule.roles.some((role) => hasRole(world, caller, role))),
+      (rule.roles === undefined || rule.roles.some((role) => hasRole(world, question, role))),
   );
   const granted = world.grants.some(
     (it) =>
@@ -185,12 +215,12 @@ function anythingFor(world: World, caller: string): boolean {
   return given || granted;
 }
 
-const hasRole = (world: World, caller: string, role: string): boolean =>
-  (world.roles[role] ?? []).some((it) => like(it, caller));
+const hasRole = (world: World, { caller, credential }: Question, role: string): boolean =>
+  credential.roles.includes(role) || (world.roles[role] ?? []).some((it) => like(it, caller));
 
-function isPilot({ file, ...world }: World, caller: string): boolean {
-  return file.contract.pilots.some((it) =>
-    it.startsWith('role:') ? hasRole({ file, ...world }, caller, it.slice(5)) : like(it, caller),
+function isPilot(world: World, question: Question): boolean {
+  return world.file.contract.pilots.some((it) =>
+    it.startsWith('role:') ? hasRole(world, question, it.slice(5)) : like(it, question.caller),
   );
 }
 

@@ -116,6 +116,20 @@ export function serverFile(
       startWithinMs: 1000,
       childrenMax: 1,
       lineBytesMax: 1024,
+      wall: {
+        sandbox: 'off',
+        network: false,
+        read: [],
+        write: [],
+        resources: {
+          memoryBytesMax: 2 ** 31,
+          tmpBytesMax: 2 ** 28,
+          openFilesMax: 4096,
+          processesMax: 1024,
+          cpuMsMax: 86_400_000,
+          output: { bytesMax: 2 ** 32, perMs: 60_000 },
+        },
+      },
     },
     ...more,
   };

@@ -57,6 +57,7 @@ test('a keychain that is open keeps, gives back, replaces and forgets', { skip }
     replaced: 'replaced',
     again: 'second',
     listed: ['test/a'],
+    probed: 'probed',
     removed: 'removed',
     absent: 'absent',
   });
@@ -67,8 +68,10 @@ test('a locked keychain is not taken for an empty one', { skip }, (t) => {
     t,
     `exec dbus-run-session -- sh -c 'gnome-keyring-daemon --start --components=secrets >/dev/null && "$NODE" "$SCRIPT" "$NAMES"'`,
   );
-  for (const step of ['missing', 'stored', 'found', 'again', 'absent']) {
-    assert.match((told[step] as Told).detail, /the keychain cannot be used: /, step);
+  for (const step of ['missing', 'stored', 'found', 'again', 'probed', 'absent']) {
+    const { detail, hint } = told[step] as Told;
+    assert.match(detail, /the keychain cannot be used: its keyring is locked, or was never made/, step);
+    assert.match(hint, /gnome-keyring-daemon --replace --unlock/, step);
   }
 });
 
@@ -93,8 +96,19 @@ test('a host without a keychain is told the alternatives', { skip: noBus }, (t) 
   for (const step of ['missing', 'stored', 'absent']) {
     const { code, detail, hint } = told[step] as Told;
     assert.equal(code, 'SECRET_UNAVAILABLE');
-    assert.match(detail, /the keychain cannot be used: /);
-    assert.match(hint, /file:\/path\/to\/it.*dbus-run-session.*gnome-keyring-daemon --unlock/);
+    assert.match(detail, /the keychain cannot be used: this session has no D-Bus/);
+    assert.match(hint, /dbus-run-session.*gnome-keyring-daemon --unlock.*mcpd secret set NAME --in vault/);
   }
   assert.deepEqual(told['listed'], []);
+});
+
+test('a bus without a Secret Service is told apart from none', { skip }, (t) => {
+  const config = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd"><busconfig><type>session</type><listen>unix:tmpdir=/tmp</listen><auth>EXTERNAL</auth><policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy></busconfig>`;
+  const told = inFreshHome(
+    t,
+    `printf '%s' '${config}' > "$HOME/bus.conf"; exec dbus-run-session --config-file="$HOME/bus.conf" -- "$NODE" "$SCRIPT" "$NAMES"`,
+  );
+  const { detail, hint } = told['missing'] as Told;
+  assert.match(detail, /the keychain cannot be used: the session bus has no Secret Service/);
+  assert.match(hint, /apt install gnome-keyring/);
 });

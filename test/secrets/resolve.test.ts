@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { Fault } from '../../src/domain/faults.ts';
 import { resolveSecrets } from '../../src/secrets/resolve.ts';
-import type { OpenKeychain } from '../../src/secrets/resolve.ts';
+import type { OpenKeychain } from '../../src/secrets/keychain.ts';
 import { file, keychainOf, scratch, unavailable } from './scratch.ts';
 
 const closed: OpenKeychain = () => Promise.reject(new Error('the keychain was opened'));
@@ -43,8 +43,8 @@ test('everything that is missing is told at once', async (t) => {
   await assert.rejects(
     resolveSecrets(refs, dir, keychainOf(new Map([['there', 'hunter2']]))),
     unavailable(
-      /B = "file:b".*does not exist.*A = "keychain:a".*C = "keychain:c"/,
-      /mcpd secret set a; mcpd secret set c/,
+      /A = "keychain:a".*B = "file:b".*does not exist.*C = "keychain:c"/,
+      /mcpd secret set a; .*; mcpd secret set c/,
     ),
   );
 });
@@ -65,7 +65,9 @@ test('what is no reference is refused and not repeated', async () => {
     'keychain:-hunter2',
     'file:',
     'file:///hunter2',
-    'env:hunter2',
+    'env:hunter 2',
+    'op:-hunter2',
+    'file:///hunter2',
     'keychain:a b hunter2',
   ]) {
     await assert.rejects(
@@ -84,7 +86,7 @@ test('a keychain that fails is asked once, not once for each secret', async () =
         new Fault('SECRET_UNAVAILABLE', { detail: 'the keychain cannot be used: locked', hint: 'unlock it' }),
       );
     };
-    return ask({ get: fail, set: fail, remove: fail });
+    return ask({ get: fail, set: fail, remove: fail, probe: fail });
   };
   await assert.rejects(
     resolveSecrets({ A: 'keychain:a', B: 'keychain:b' }, '/', broken),

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { Fault } from '../../src/domain/faults.ts';
-import type { OpenKeychain } from '../../src/secrets/resolve.ts';
+import type { OpenKeychain } from '../../src/secrets/keychain.ts';
 
 /** A folder that is gone after the test. */
 export function scratch(t: TestContext): string {
@@ -29,6 +29,7 @@ export function keychainOf(held: Map<string, string>): OpenKeychain {
       get: (name) => Promise.resolve(held.get(name)),
       set: (name, value) => Promise.resolve(void held.set(name, value)),
       remove: (name) => Promise.resolve(held.delete(name) ? 'removed' : 'absent'),
+      probe: () => Promise.resolve(),
     });
 }
 

@@ -2,9 +2,12 @@ import assert from 'node:assert/strict';
 import { readFileSync, readdirSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { OpenKeychain } from '../../src/secrets/resolve.ts';
+import type { OpenKeychain } from '../../src/secrets/keychain.ts';
 import { listSecrets, removeSecret, setSecret } from '../../src/secrets/store.ts';
 import { file, keychainOf, scratch, unavailable } from './scratch.ts';
+
+const namesIn = async (file: string) => (await listSecrets(file)).map(({ name }) => name);
+const at = () => 1_800_000_000_000;
 
 test('a secret is stored, listed by name, replaced and removed', async (t) => {
   const names = join(scratch(t), 'names');
@@ -14,19 +17,37 @@ test('a secret is stored, listed by name, replaced and removed', async (t) => {
   assert.equal(await setSecret('zeta', 'hunter2', names, open), 'stored');
   assert.equal(await setSecret('github/token', 'hunter2', names, open), 'stored');
   assert.equal(await setSecret('zeta', 'other', names, open), 'replaced');
-  assert.deepEqual(await listSecrets(names), ['github/token', 'zeta']);
+  assert.deepEqual(await namesIn(names), ['github/token', 'zeta']);
   assert.equal(await removeSecret('zeta', names, open), 'removed');
   assert.equal(await removeSecret('zeta', names, open), 'absent');
-  assert.deepEqual(await listSecrets(names), ['github/token']);
+  assert.deepEqual(await namesIn(names), ['github/token']);
   assert.deepEqual([...held.keys()], ['github/token']);
 });
 
 test('the list holds names, for its owner alone, and leaves nothing beside it', async (t) => {
   const dir = scratch(t);
-  await setSecret('token', 'hunter2', join(dir, 'names'), keychainOf(new Map()));
-  assert.equal(readFileSync(join(dir, 'names'), 'utf8'), 'token\n');
+  await setSecret('token', 'hunter2', join(dir, 'names'), keychainOf(new Map()), at);
+  assert.equal(readFileSync(join(dir, 'names'), 'utf8'), 'token\t2027-01-15T08:00:00.000Z\n');
   assert.equal(statSync(join(dir, 'names')).mode & 0o777, 0o600);
   assert.deepEqual(readdirSync(dir), ['names']);
+});
+
+test('a list that an earlier mcpd wrote is read, and keeps what it says', async (t) => {
+  const names = file(join(scratch(t), 'names'), 'old\nevil name\ntorn\tnot a date\n');
+  await setSecret('new', 'hunter2', names, keychainOf(new Map()), at);
+  assert.deepEqual(await listSecrets(names), [
+    { name: 'new', setAt: '2027-01-15T08:00:00.000Z' },
+    { name: 'old', setAt: undefined },
+    { name: 'torn', setAt: undefined },
+  ]);
+});
+
+test('two commands at once lose nothing', async (t) => {
+  const names = join(scratch(t), 'names');
+  const held = new Map<string, string>();
+  const all = Array.from({ length: 8 }, (_, index) => `n${index}`);
+  await Promise.all(all.map((name) => setSecret(name, 'hunter2', names, keychainOf(held))));
+  assert.deepEqual(await namesIn(names), all);
 });
 
 test('a name that would not survive a list or a reference is refused', async (t) => {

@@ -183,7 +183,7 @@ describe('the operator', () => {
     const { stdout } = await daemon.mcpd(['ctl', 'status']);
     const [titles, ...rows] = stdout
       .split('\n')
-      .filter((line) => /^(SERVER|all|principal|session) /.test(line));
+      .filter((line) => /^(SERVER|all|principal|session) {2}/.test(line));
     assert.match(titles ?? '', /SHARING +TOOLS +CHILDREN +SPARE +IDLE/);
     assert.match(rows.join('\n'), /all +ready +all +1 +1 +0 +0 /);
     assert.match(rows.join('\n'), /principal +ready +principal +1 +1 +0 +1 /);

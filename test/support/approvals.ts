@@ -166,11 +166,14 @@ export const serverFile = (more = ''): string =>
 export class House {
   readonly daemon: TestDaemon;
   readonly chat: Chat;
+  /** Olivia's own operator token. */
+  readonly #token: string;
   readonly #guests: Guest[] = [];
 
-  private constructor(daemon: TestDaemon, chat: Chat) {
+  private constructor(daemon: TestDaemon, chat: Chat, token: string) {
     this.daemon = daemon;
     this.chat = chat;
+    this.#token = token;
   }
 
   /** `top`: keys of the server file, such as how its children are shared. */
@@ -182,7 +185,8 @@ export class House {
         daemon: `[webhooks.chat]\nurl = "${chat.url}"\nsecret = "file:$DIR/chat.secret"\n`,
         prepare: ({ dir }) => writeFileSync(join(dir, 'chat.secret'), chat.key, { mode: 0o600 }),
       });
-      return new House(daemon, chat);
+      const added = await daemon.mcpd(['operator', 'add', 'olivia', '--role', 'operator', '--json']);
+      return new House(daemon, chat, (JSON.parse(added.stdout) as { token: string }).token);
     } catch (reason) {
       chat.close();
       throw reason;
@@ -221,7 +225,9 @@ export class House {
   }
 
   #ask(command: string, args: Readonly<Record<string, Json>>): Promise<Answer> {
-    return ask(join(this.daemon.state, 'control', 'mcpd.sock'), command, args, { operator: 'olivia' });
+    return ask(join(this.daemon.state, 'control', 'mcpd.sock'), command, args, {
+      token: this.#token,
+    });
   }
 
   /** What Bob says in the chat, likewise. */

@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Canaries } from './canary.ts';
 
 export const projectRoot = join(import.meta.dirname, '..', '..');
 const launcher = join(projectRoot, 'src', 'launch.cjs');
@@ -33,6 +34,8 @@ export type DaemonOptions = {
   readonly cleanUp?: (dirs: { readonly state: string }) => void;
   /** False: everything is prepared, and the test starts the process itself. */
   readonly boot?: boolean;
+  /** False: no secret is planted that the test did not write, and none is searched for; see `canary.ts`. */
+  readonly canaries?: false;
 };
 
 /** The text of a policy file for one of the fixture servers. `more` comes after `args`. */
@@ -57,7 +60,9 @@ export function inContract(text: string): string {
     : '\n[tools."*"]\nrisk = "destructive"\neffect = "whatever the test wants"\n';
   // Servers of the tests have tools that they do not list, or list to some only.
   const pins = /^pins =/m.test(text) ? '' : 'pins = "off"\n';
-  return `${owner}${pins}${text}${classes}`;
+  // The wall has tests of its own; elsewhere a server of a test writes into its folder, and is looked at from outside.
+  const sandbox = /^sandbox =/m.test(text) ? '' : 'sandbox = "off"\n';
+  return `${owner}${pins}${sandbox}${text}${classes}`;
 }
 
 export type Run = { readonly code: number; readonly stdout: string; readonly stderr: string };
@@ -68,6 +73,9 @@ export class TestDaemon {
   readonly policies: string;
   readonly port: number;
   readonly options: DaemonOptions;
+  /** What must be found nowhere when this daemon goes. */
+  readonly canaries: Canaries | undefined;
+  #looks = 0;
   key = '';
   child: ChildProcess | undefined;
   output = '';
@@ -78,6 +86,7 @@ export class TestDaemon {
     this.policies = join(dir, 'policies');
     this.port = port;
     this.options = options;
+    this.canaries = options.canaries === false ? undefined : new Canaries(dir);
   }
 
   static async start(options: DaemonOptions): Promise<TestDaemon> {
@@ -103,7 +112,9 @@ export class TestDaemon {
   async addKey(name: string): Promise<string> {
     const { code, stdout, stderr } = await this.mcpd(['key', 'add', name, '--json']);
     if (code !== 0) throw new Error(`key add: ${stderr}${stdout}`);
-    return (JSON.parse(stdout) as { key: string }).key;
+    const { key } = JSON.parse(stdout) as { key: string };
+    this.canaries?.addKey(key);
+    return key;
   }
 
   get url(): string {
@@ -120,15 +131,22 @@ export class TestDaemon {
       PATH,
       HOME,
       ...tapEnv,
+      ...this.canaries?.env,
       MCPD_STATE_DIR: this.state,
       MCPD_POLICIES: this.policies,
       ...this.options.env,
     };
   }
 
-  /** Writes a policy file, whole; see `inContract`. */
+  /** Writes a policy file, whole; see `inContract`. Servers get a secret, and the log says all there is to say. */
   write(file: string, text: string): void {
-    this.writeExactly(file, file.startsWith('servers/') ? inContract(text) : text);
+    const server = /^servers\/([^/]+)\.toml$/.exec(file)?.[1];
+    if (server !== undefined) {
+      const whole = inContract(text);
+      this.writeExactly(file, this.canaries?.inServer(server, whole) ?? whole);
+    } else if (file === 'mcpd.toml' && this.canaries !== undefined && !/^\s*\[?log\b/m.test(text))
+      this.writeExactly(file, `${text}\n[log]\nlevel = "debug"\n`);
+    else this.writeExactly(file, file.startsWith('servers/') ? inContract(text) : text);
   }
 
   /** The same, and nothing else: lines and columns are those of the text. */
@@ -141,6 +159,7 @@ export class TestDaemon {
 
   /** Starts the process and waits until it is ready (or says why not). */
   async boot(): Promise<void> {
+    this.canaries?.lookForAll('what the daemon printed', this.output);
     this.output = '';
     const child = spawn(process.execPath, [...tapped, launcher, 'run', '--policies', this.policies], {
       env: this.env,
@@ -154,15 +173,20 @@ export class TestDaemon {
       const settled = await fetch(`${this.url}/readyz`, { headers: { authorization: `Bearer ${this.key}` } })
         .then((response) => response.json() as Promise<{ servers?: { state: string }[] }>)
         .catch(() => undefined);
-      if (settled?.servers?.every(({ state }) => state !== 'starting') === true) return;
+      if (settled?.servers?.every(({ state }) => state !== 'starting') === true) {
+        this.canaries?.lookAtProcesses();
+        return;
+      }
       await sleep(50);
     }
     throw new Error(`mcpd did not become ready:\n${this.output}`);
   }
 
   /** Runs `mcpd …` to its end. */
-  mcpd(args: readonly string[], input?: string): Promise<Run> {
-    return run(process.execPath, [launcher, ...args], this.env, input);
+  async mcpd(args: readonly string[], input?: string): Promise<Run> {
+    const told = await run(process.execPath, [launcher, ...args], this.env, input);
+    this.canaries?.look(`what mcpd ${args.slice(0, 3).join(' ')} printed`, told.stdout + told.stderr);
+    return told;
   }
 
   /** Runs `mcpd ctl … --json` and gives what it printed. */
@@ -232,6 +256,7 @@ export class TestDaemon {
 
   /** Stops the daemon and removes everything it left, servers of a daemon that was killed included. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.canaries?.lookAtProcesses();
     const exit = this.end();
     const late = setTimeout(() => this.child?.kill('SIGKILL'), 20_000);
     await exit;
@@ -241,7 +266,10 @@ export class TestDaemon {
       if (pid !== process.pid && readOr(`/proc/${pid}/environ`, '').includes(mark)) endNow(pid);
     }
     this.options.cleanUp?.({ state: this.state });
+    this.canaries?.lookForAll('what the daemon printed', this.output);
+    this.canaries?.lookAtFiles(this.state, projectRoot);
     rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 });
+    this.canaries?.close();
   }
 
   /** The files of the journal, oldest first. */
@@ -265,7 +293,10 @@ export class TestDaemon {
     server: string,
     options: { readonly key?: string; readonly capabilities?: object } = {},
   ): Promise<TestSession> {
-    return TestSession.open(this, server, options);
+    const opened = TestSession.open(this, server, options);
+    // Not with every session: some tests open hundreds, and the processes are the same.
+    if (this.#looks++ < 2) return opened.finally(() => this.canaries?.lookAtProcesses());
+    return opened;
   }
 }
 
@@ -412,6 +443,7 @@ export async function post(
     });
   else {
     const text = await response.text();
+    daemon.canaries?.look(`an answer of ${server}`, text);
     messages.push(text === '' ? {} : (JSON.parse(text) as Record<string, unknown>));
   }
   return {

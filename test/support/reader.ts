@@ -121,7 +121,13 @@ export class Reader {
 
   get #env(): NodeJS.ProcessEnv {
     const { PATH } = process.env;
-    return { PATH, HOME: this.#desk.home, LANG: 'C.UTF-8', NODE: process.execPath, LAUNCHER: launcher };
+    return {
+      PATH: `${join(projectRoot, 'node_modules', '.bin')}:${PATH ?? ''}`,
+      HOME: this.#desk.home,
+      LANG: 'C.UTF-8',
+      NODE: process.execPath,
+      LAUNCHER: launcher,
+    };
   }
 
   /**

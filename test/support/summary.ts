@@ -8,11 +8,12 @@ export default async function* summary(source: AsyncIterable<TestEvent>): AsyncG
   const failures: string[] = [];
   const reasons: string[] = [];
   for await (const event of source) {
-    if (event.type === 'test:pass' && event.data.details.type !== 'suite') {
+    if (event.type === 'test:pass') {
+      // A suite counts where it is left out as a whole: then nothing else speaks of its tests.
       if (event.data.skip !== undefined && event.data.skip !== false) {
         skipped++;
         reasons.push(`  skipped: ${event.data.name} (${String(event.data.skip)})`);
-      } else passed++;
+      } else if (event.data.details.type !== 'suite') passed++;
     } else if (event.type === 'test:fail') {
       if (event.data.details.error.message.includes('subtest')) continue;
       failed++;

@@ -1,0 +1,73 @@
+import type { Resources } from '../domain/wall.ts';
+import { useOf, type Use } from './tree.ts';
+
+/** How often a child is looked at. */
+const lookEveryMs = 1_000;
+
+/**
+ * Watches what a child uses and says once when it is too much. The kernel's own limits are for one process each, and one that
+ * counts memory as V8 reserves it would end every program in JavaScript.
+ */
+export class Appetite {
+  readonly #limits: Resources;
+  readonly #tooMuch: (why: string) => void;
+  #timer: NodeJS.Timeout | undefined;
+  #written = 0;
+  /** Steady milliseconds, at the beginning of the span in which is counted. */
+  #since: number;
+
+  constructor(limits: Resources, steadyMs: number, tooMuch: (why: string) => void) {
+    this.#limits = limits;
+    this.#since = steadyMs;
+    this.#tooMuch = tooMuch;
+  }
+
+  /** Looks from now on, until it was too much or `end`. */
+  watch(pid: number): void {
+    this.#timer = setInterval(() => {
+      const use = useOf(pid);
+      const why = use === undefined ? undefined : excess(use, this.#limits);
+      if (why === undefined) return;
+      this.end();
+      this.#tooMuch(why);
+    }, lookEveryMs);
+    this.#timer.unref();
+  }
+
+  /**
+   * Counts output: an addition for each chunk, and a look at the clock only when a span's worth is full. So up to twice as
+   * much may come across the border of two spans.
+   */
+  wrote(bytes: number, steadyMs: () => number): void {
+    this.#written += bytes;
+    const { bytesMax, perMs } = this.#limits.output;
+    if (this.#written <= bytesMax) return;
+    const now = steadyMs();
+    const within = now - this.#since;
+    [this.#since, this.#written] = [now, bytes];
+    if (within < perMs || bytes > bytesMax)
+      this.#tooMuch(
+        `wrote more than ${bytesMax} bytes in ${Math.round(Math.min(within, perMs))} ms (output_max)`,
+      );
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+  }
+}
+
+/** What is too much, if anything. */
+export function excess(use: Use, limits: Resources): string | undefined {
+  const { memoryBytesMax, processesMax, cpuMsMax } = limits;
+  if (use.memoryBytes > memoryBytesMax)
+    return `used ${mebibytes(use.memoryBytes)} of memory, and may use ${mebibytes(memoryBytesMax)} (memory_max)`;
+  if (use.processes > processesMax)
+    return `ran ${use.processes} processes and threads, and may run ${processesMax} (processes_max)`;
+  if (use.cpuMs > cpuMsMax)
+    return `used ${Math.round(use.cpuMs / 1000)} s of processor time, and may use ${Math.round(cpuMsMax / 1000)} s (cpu_max)`;
+  return undefined;
+}
+
+function mebibytes(bytes: number): string {
+  return `${Math.ceil(bytes / 2 ** 20)} MiB`;
+}

@@ -1,0 +1,120 @@
+import { hkdfSync, randomBytes, scrypt } from 'node:crypto';
+import { constants } from 'node:fs';
+import { mkdir, open, stat } from 'node:fs/promises';
+import { dirname, isAbsolute, join } from 'node:path';
+import { Fault } from '../domain/faults.ts';
+import type { VaultKeySource } from '../domain/secret-reference.ts';
+import { readCredential } from './credential.ts';
+import { readOwn } from './own-file.ts';
+import type { VaultFile } from './vault-file.ts';
+
+/** What opens a vault, as its owner keeps it. `key`: 32 random bytes in hex; anything else is a passphrase. */
+export type OwnersKey = { readonly from: VaultFile['key']['from']; readonly text: string };
+
+export type KeyParts = {
+  readonly source: VaultKeySource | undefined;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Asks a person; undefined where nobody is there to be asked. `isNew`: for a vault that is about to be made. */
+  readonly passphrase: ((isNew: boolean) => Promise<string>) | undefined;
+};
+
+const keyFileBytesMax = 4096;
+const passphraseCharsMin = 12;
+/** 128 MiB and some tenths of a second for each guess. Fixed, because numbers in a file could be made endless. */
+const cost = { N: 2 ** 17, r: 8, p: 1, maxmem: 256 * 1024 * 1024 };
+
+/** Where the key file is when mcpd.toml says nothing: not in the state directory, so that a copy of that opens nothing. */
+export function defaultKeyFile(env: KeyParts['env']): string {
+  const xdg = env['XDG_CONFIG_HOME'];
+  if (xdg !== undefined && isAbsolute(xdg)) return join(xdg, 'mcpd', 'vault.key');
+  const home = env['HOME'];
+  if (home !== undefined && isAbsolute(home)) return join(home, '.config', 'mcpd', 'vault.key');
+  throw new Fault('SECRET_UNAVAILABLE', {
+    detail: 'there is no home folder for the key of the vault',
+    hint: 'say where it is, in mcpd.toml: [secrets.vault] key = "file:/path/to/vault.key"',
+  });
+}
+
+/** The owner's key. `forNew`: a key file that is not there is made. Throws `SECRET_UNAVAILABLE` or `CONFIG_INVALID`. */
+export async function ownersKey({ source, env, passphrase }: KeyParts, forNew: boolean): Promise<OwnersKey> {
+  switch (source?.kind) {
+    case 'systemd':
+      return readAs(await readCredential(source.name, env), `the credential ${source.name}`);
+    case 'passphrase':
+      if (passphrase !== undefined) return readAs(await passphrase(forNew), 'the passphrase');
+      throw new Fault('SECRET_UNAVAILABLE', {
+        detail: 'the vault is locked by a passphrase, and nobody is at a terminal to type it',
+        hint: 'give it by [secrets.vault] key = "file:PATH" or "systemd:NAME" in mcpd.toml',
+      });
+    case 'file':
+    case undefined: {
+      const path = source?.path ?? defaultKeyFile(env);
+      const text = readOwn(path, keyFileBytesMax);
+      if (text !== undefined) return readAs(text.replace(/\r?\n$/, ''), path);
+      if (forNew) return makeKeyFile(path);
+      // Made anew, it would open nothing, and hide that the right one is missing.
+      throw new Fault('SECRET_UNAVAILABLE', {
+        detail: `the key of the vault is missing: there is no ${path}`,
+        hint: 'bring it back from a backup; without it the values are lost: docs/secrets.md, "When the key is lost"',
+      });
+    }
+  }
+}
+
+/** The key that seals the data key. */
+export async function sealingKey({ from, text }: OwnersKey, salt: string): Promise<Buffer> {
+  const salted = Buffer.from(salt, 'base64');
+  if (from === 'key')
+    return Buffer.from(hkdfSync('sha256', Buffer.from(text, 'hex'), salted, 'mcpd vault owner', 32));
+  return new Promise((resolve, reject) =>
+    scrypt(text.normalize('NFC'), salted, 32, cost, (reason, key) =>
+      reason === null ? resolve(key) : reject(reason),
+    ),
+  );
+}
+
+export function freshSalt(): string {
+  return randomBytes(16).toString('base64');
+}
+
+function readAs(text: string, where: string): OwnersKey {
+  if (/^[0-9a-f]{64}$/.test(text)) return { from: 'key', text };
+  if (text.length >= passphraseCharsMin) return { from: 'passphrase', text };
+  throw new Fault('SECRET_UNAVAILABLE', {
+    detail: `${where} is too short to keep a vault closed`,
+    hint: `at least ${passphraseCharsMin} characters; or 64 hex digits: openssl rand -hex 32`,
+  });
+}
+
+async function makeKeyFile(path: string): Promise<OwnersKey> {
+  const folder = dirname(path);
+  const text = randomBytes(32).toString('hex');
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const { mode, uid } = await stat(folder);
+    const foreign = process.getuid !== undefined && uid !== process.getuid() && uid !== 0;
+    // Whoever may write there could put a key of their own in its place before the vault is made.
+    if (foreign || (mode & 0o022) !== 0)
+      throw new Fault('SECRET_UNAVAILABLE', {
+        detail: `others may put files into ${folder}, where the key of the vault belongs`,
+        hint: `chown "$(id -u)" ${folder} && chmod 700 ${folder}`,
+      });
+    // Of two commands at once one makes it, and the other is told to try again.
+    const handle = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+    try {
+      await handle.writeFile(`${text}\n`);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch (cause) {
+    if (cause instanceof Fault) throw cause;
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new Fault('SECRET_UNAVAILABLE', {
+      detail: `the key of the vault cannot be written to ${path} (${code ?? 'unknown error'})`,
+      hint: 'name another place in mcpd.toml: [secrets.vault] key = "file:PATH"',
+      cause,
+    });
+  }
+  return { from: 'key', text };
+}
