@@ -2,7 +2,7 @@
  * mcpd under PM2:  npx pm2 start ecosystem.config.cjs
  *
  * `pm2 save` writes this entry, and the environment below, to ~/.pm2/dump.pm2, which other users can read. So no secret
- * is ever put here: they are in the keychain or in owner-only files, and policies name them (`mcpd secret set NAME`).
+ * is ever put here: they are in the vault, the keychain or owner-only files, and policies name them (`mcpd secret set NAME`).
  */
 'use strict';
 
@@ -20,6 +20,8 @@ const passed = [
   'LANG',
   'TZ',
   'XDG_STATE_HOME',
+  // Where the key of the vault is; `mcpd secret set` in the shell looks there, too.
+  'XDG_CONFIG_HOME',
   'XDG_RUNTIME_DIR',
   'DBUS_SESSION_BUS_ADDRESS',
   'MCPD_POLICIES',

@@ -313,7 +313,13 @@ export class Daemon {
       tokens: this.#oauth.tokens,
       resourceOf: this.#oauth.resourceOf,
       // An open stream asks for no credential again.
-      changed: () => this.#rooms.sessions.endWhere(({ principal }) => !this.#callers.desk.stands(principal)),
+      changed: () => {
+        const isOut = ({ principal }: { readonly principal: Principal }) =>
+          !this.#callers.desk.stands(principal);
+        this.#rooms.sessions.endWhere(isOut);
+        // In the modern era there is no session: a call that waits for a yes, or a stream, would go on.
+        this.#rooms.inFlight.haltWhere(isOut, 'its credential is not good any more');
+      },
       failed: (reason, what) => this.#log.log('warn', { reason: String(reason) }, what),
     });
   }

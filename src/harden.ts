@@ -1,13 +1,13 @@
 import { url as inspectorUrl } from 'node:inspector';
 import { Fault } from './domain/faults.ts';
-import { noCore, notDumpable } from './native.ts';
+import { noCore, notDumpable, ownKeyring } from './native.ts';
 
 /** What the daemon's process could not close, a sentence each. */
 export type LeftOpen = readonly string[];
 
 /**
  * Closes the ways in which a process gives away its memory: an inspector, a core file, a report, a heap snapshot, and the
- * eyes of other processes of the same user. To be called before anything secret is read. Throws `CONFIG_INVALID` where this
+ * eyes of other processes of the same user; and leaves the keyring that whom it starts would have. To be called before anything secret is read. Throws `CONFIG_INVALID` where this
  * Node was started with something that cannot be undone.
  */
 export function harden(env: Readonly<Record<string, string | undefined>>): LeftOpen {
@@ -18,6 +18,10 @@ export function harden(env: Readonly<Record<string, string | undefined>>): LeftO
   if (!noCore()) left.push('a crash may leave a core file with secrets in it (koffi is not installed)');
   if (process.platform === 'linux' && !notDumpable())
     left.push("other processes of this user can read mcpd's memory (koffi is not installed)");
+  if (process.platform === 'linux' && !ownKeyring())
+    left.push(
+      "servers have the kernel's keyring of the session that mcpd was started in (koffi is not installed)",
+    );
   return left;
 }
 

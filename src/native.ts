@@ -24,6 +24,19 @@ const PR_SET_DUMPABLE = 4;
 // setrlimit(2).
 const RLIMIT_CORE = 4;
 
+// keyctl(2), which the C library has no function for; the numbers of asm/unistd.h.
+const KEYCTL_JOIN_SESSION_KEYRING = 1;
+const keyctlNumbers: ReadonlyMap<string, number> = new Map([
+  ['x64', 250],
+  ['arm64', 219],
+  ['riscv64', 219],
+  ['loong64', 219],
+  ['arm', 311],
+  ['ia32', 288],
+  ['ppc64', 271],
+  ['s390x', 280],
+]);
+
 let loaded: ReturnType<typeof bind> | undefined | 'never' = 'never';
 
 /** The user at the other end of a Unix socket, as the kernel knows it; undefined where it cannot be known. */
@@ -60,6 +73,19 @@ export function noCore(): boolean {
   return native.setrlimit(RLIMIT_CORE, Buffer.alloc(16)) === 0;
 }
 
+/**
+ * From now on this process, and what it starts, has a keyring of the kernel's that is empty, in the place of the one of the
+ * session it was started in: that may hold keys of a file system or tickets, and no wall hides it (keyrings(7)). False where it
+ * cannot be asked for; a container that forbids it to us forbids the use of keyrings to whom we start.
+ */
+export function ownKeyring(): boolean {
+  const native = library();
+  const call = keyctlNumbers.get(process.arch);
+  if (native?.syscall === undefined || call === undefined) return false;
+  native.syscall(call, KEYCTL_JOIN_SESSION_KEYRING, null);
+  return true;
+}
+
 /** Whether the system can be asked at all. */
 export function isAvailable(): boolean {
   return library() !== undefined;
@@ -82,6 +108,7 @@ function bind() {
       prctl: isLinux
         ? lib.func('int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)')
         : undefined,
+      syscall: isLinux ? lib.func('long syscall(long, long, const char*)') : undefined,
     };
   } catch {
     return undefined;

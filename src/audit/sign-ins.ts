@@ -1,4 +1,6 @@
-/** Failed sign-ins that were not written one by one. */
+import { placeOf } from '../domain/place-of.ts';
+
+/** Failed sign-ins that were not written one by one. `remote`: an address, or a network of which whoever has one has all. */
 export type Suppressed = { readonly remote: string; readonly count: number; readonly sinceMs: number };
 
 type Tally = {
@@ -20,7 +22,8 @@ export class SignIns {
 
   /** Whether this failed sign-in still gets a record of its own. */
   count(remote: string, nowMs: number, wallMs: number): 'write' | 'suppress' {
-    const key = this.#byRemote.has(remote) || this.#byRemote.size < remotesMax ? remote : otherRemotes;
+    const place = placeOf(remote);
+    const key = this.#byRemote.has(place) || this.#byRemote.size < remotesMax ? place : otherRemotes;
     let tally = this.#byRemote.get(key);
     if (tally === undefined) {
       tally = { startedMs: nowMs, startedWallMs: wallMs, written: 0, suppressed: 0 };

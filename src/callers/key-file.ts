@@ -173,7 +173,8 @@ function ageMs(path: string): number {
 
 function textAt(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    // A named pipe in the place of a lock must not hold the command up.
+    return readFileSync(path, { encoding: 'utf8', flag: constants.O_RDONLY | constants.O_NONBLOCK });
   } catch {
     // Released this moment.
     return undefined;

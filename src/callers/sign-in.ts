@@ -96,14 +96,17 @@ export class SignInDesk {
     return proof.against === this.#admission ? proof.principal : this.#again(proof.presented, proof);
   }
 
-  /** Whether what a caller once signed in with would still be taken. A token is, until it runs out. */
+  /**
+   * Whether what a caller once signed in with was not taken away since. That it runs out is another matter: each request is
+   * held against the time, each open stream too, and a client goes on in its session with the key that follows.
+   */
   stands({ name, via }: Principal): boolean {
     const { keys, withoutKey } = this.#admission;
     if (via === undefined) return withoutKey;
     const id = /^key ([0-9A-Za-z]{8})/.exec(via)?.[1];
     if (id === undefined) return true;
     const entry = keys.byId.get(id);
-    return entry !== undefined && entry.principal.name === name && isGood(entry, this.#parts.wallMs());
+    return entry !== undefined && entry.principal.name === name && !entry.revoked;
   }
 
   /** The names of all who can sign in with a key, a certificate or as a user of this machine. */

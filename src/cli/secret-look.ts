@@ -4,7 +4,7 @@ import { openPlace, type PlaceOptions, type SecretPlace, type Use } from './secr
 import { table } from './table.ts';
 import { printable } from '../domain/printable.ts';
 import { readReference, schemeOf } from '../domain/secret-reference.ts';
-import { askEach, settle, valuesOf } from '../secrets/resolve.ts';
+import { askEach, settle } from '../secrets/resolve.ts';
 import { listSecrets } from '../secrets/store.ts';
 
 /** `mcpd secret get`. */
@@ -15,8 +15,9 @@ export async function get(
 ): Promise<Told> {
   const place = openPlace(options, io);
   const reference = await referenceFor(what, options.in, place);
-  const answers = await settle(askEach([reference], place.providers));
-  const value = valuesOf([['the secret', reference]], answers)['the secret'] ?? '';
+  const found = (await settle(askEach([reference], place.providers))).get(reference);
+  if (found === undefined || 'fault' in found) throw found?.fault ?? unknown(what, place);
+  const { value } = found;
   const fields = { command: 'secret get', reference, ...(options.reveal === true ? { value } : {}) };
   // Neither its length nor its beginning: a hint about a secret is a piece of it.
   const text =

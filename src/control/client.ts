@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Json } from '../domain/message.ts';
 import { canonical, decodeUtf8, encode, objectOf } from '../protocol/codec.ts';
 import type { ReplyError } from '../operate/reply.ts';
@@ -21,8 +22,8 @@ export class NoAnswer extends Error {
   readonly code: 'NOT_RUNNING' | 'NOT_PERMITTED' | 'NO_ANSWER';
   readonly hint: string;
 
-  constructor(code: NoAnswer['code'], says: string, hint: string) {
-    super(says);
+  constructor(code: NoAnswer['code'], says: string, hint: string, cause?: Error) {
+    super(says, { cause });
     this.name = 'NoAnswer';
     this.code = code;
     this.hint = hint;
@@ -47,7 +48,7 @@ export async function ask(
   checkLength(Buffer.byteLength(socketPath), socketPath);
   const say = async (shown: string | undefined): Promise<Answer> => {
     const line = encode({ command, args, operator, ...(shown === undefined ? {} : { token: shown }) });
-    const heard = await exchange(socketPath, `${line}\n`, answerWithinMs);
+    const heard = await persist(() => exchange(socketPath, `${line}\n`, answerWithinMs), answerWithinMs);
     const reply = objectOf(canonical(decodeUtf8(heard), { bytesMax: replyBytesMax, depthMax: 64 }));
     if (typeof reply['ok'] !== 'boolean')
       throw new NoAnswer('NO_ANSWER', `what answers at ${socketPath} is not mcpd`, 'mcpd ctl status');
@@ -61,6 +62,28 @@ export async function ask(
   // A daemon that was started between the look at the file and the command has another token. It carried out nothing.
   const second = readToken(tokenPath(socketPath));
   return second === first ? answer : say(second);
+}
+
+/**
+ * Tries again while the line before the socket is full (EAGAIN of a Unix socket, connect(2)): a process that comes and goes
+ * without end must not keep an operator from the kill switch. Nothing was said yet, so nothing can be done twice.
+ */
+async function persist<T>(once: () => Promise<T>, withinMs: number): Promise<T> {
+  const until = performance.now() + withinMs;
+  for (;;) {
+    try {
+      return await once();
+    } catch (reason) {
+      if (!isFull(reason) || performance.now() > until) throw reason;
+      await sleep(tryAgainMs);
+    }
+  }
+}
+
+const tryAgainMs = 5;
+
+function isFull(reason: unknown): boolean {
+  return reason instanceof NoAnswer && (reason.cause as NodeJS.ErrnoException | undefined)?.code === 'EAGAIN';
 }
 
 function exchange(socketPath: string, line: string, answerWithinMs: number): Promise<Buffer> {
@@ -125,6 +148,7 @@ function connectError(socketPath: string, error: NodeJS.ErrnoException): NoAnswe
         'NO_ANSWER',
         `no answer from ${socketPath}: ${error.message}`,
         'ask again: mcpd ctl status',
+        error,
       );
   }
 }

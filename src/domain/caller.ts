@@ -18,7 +18,7 @@ export type Reach = {
   readonly servers?: readonly Pattern[] | undefined;
   /** Tools as `server/tool`. Where it is given, resources, prompts and everything else that rules open are closed. */
   readonly tools?: readonly Pattern[] | undefined;
-  /** Classes of tools; whatever else can be called counts as `read`. A caller may ask its issuer for more. */
+  /** Classes of tools; resources and prompts count as `read`, unknown methods as `destructive`. A caller may ask for more. */
   readonly risks?: readonly Risk[] | undefined;
 };
 

@@ -10,19 +10,20 @@ export type Use = {
 };
 
 /** Nobody's tree is read further; with so many the count is over any limit. */
-const processesMax = 100_000;
+const readMax = 100_000;
 /** Linux tells times in hundredths of a second, on every machine. */
 const tickMs = 10;
 
 /**
  * Adds up a process and its descendants from /proc; undefined where there is none. One that was left behind by its parent is
- * found behind a wall, where it falls to the wall's own first process, and else no longer belongs to the tree.
+ * found behind a wall, where it falls to the wall's own first process, and else no longer belongs to the tree. With more
+ * than `processesMax` the rest is not read: it is too much already, and whoever makes more is not to make us slow.
  */
-export function useOf(pid: number, proc = '/proc'): Use | undefined {
+export function useOf(pid: number, proc = '/proc', processesMax = readMax): Use | undefined {
   let [memoryBytes, processes, cpuMs] = [0, 0, 0];
   const waiting = [pid];
   let found = false;
-  for (let at = waiting.pop(); at !== undefined && processes < processesMax; at = waiting.pop()) {
+  for (let at = waiting.pop(); at !== undefined && processes <= processesMax; at = waiting.pop()) {
     const tasks = tasksOf(proc, at);
     if (tasks.length === 0) continue;
     found = true;

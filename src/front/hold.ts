@@ -5,7 +5,7 @@ import { headerOf } from './arrive.ts';
 import { EventReader } from './event-reader.ts';
 import type { FrontPlane } from './front-plane.ts';
 import { checkAccept } from './guard.ts';
-import type { Known } from './sign-in.ts';
+import { lookAgain, type Known } from './sign-in.ts';
 import { checkRevision, knowsMarks, type EventStream, type FrontSession } from './session.ts';
 import { startStream } from './stream.ts';
 
@@ -30,6 +30,7 @@ export function holdStream(
   const session = findSession(req, server, known.principal, plane);
   const expires = (reader: EventReader): EventReader => {
     reader.closeAt(known.untilMs, plane.wallMs());
+    lookAgain(req, res, server, plane, reader.close);
     return reader;
   };
   const lastEventId = headerOf(req, 'last-event-id');

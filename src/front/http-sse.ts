@@ -18,7 +18,7 @@ import type { FrontPlane } from './front-plane.ts';
 import { checkAccept, checkBodyHeaders } from './guard.ts';
 import type { Visit } from './hold.ts';
 import { PostResponse } from './post-response.ts';
-import { challengeFor, type Known } from './sign-in.ts';
+import { challengeFor, lookAgain, type Known } from './sign-in.ts';
 import { checkSame, reportFailure } from './receive.ts';
 import { answerText, sendAccepted } from './send-reply.ts';
 import { mayBatch, type FrontSession } from './session.ts';
@@ -59,6 +59,7 @@ export class HttpSse {
       this.#plane.sessions.end(session);
     });
     reader.closeAt(known.untilMs, this.#plane.wallMs());
+    lookAgain(req, res, server, this.#plane, reader.close);
     sendEndpoint(res, `/servers/${server}/messages?sessionId=${ticket}`);
     session.attach({ send: (text) => reader.send(text), close: reader.close });
   }

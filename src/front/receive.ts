@@ -13,7 +13,7 @@ import { readBody } from './body.ts';
 import type { FrontPlane } from './front-plane.ts';
 import { checkAccept, checkBodyHeaders, prefersStream } from './guard.ts';
 import { PostResponse } from './post-response.ts';
-import { challengeFor, untilOf } from './sign-in.ts';
+import { challengeFor, lookAgain, untilOf } from './sign-in.ts';
 import { checkRevision, mayBatch, type FrontSession } from './session.ts';
 
 /** One POST: HTTP request → Arrival → the life of a call → HTTP response. Settles every response it is given. */
@@ -32,7 +32,7 @@ export async function receive(
     // In the modern era, to close the stream is to cancel the call; before, it means nothing (2026-07-28 streamable-http).
     if (read.era === 'modern') {
       res.on('close', () => arrival.halt.call('the caller went away'));
-      if (isStream(read.message)) endWithCredential(res, arrival, read.credentials, plane);
+      if (isStream(read.message)) endWithCredential(req, res, arrival, read.credentials, plane);
     } else if (plane.pollAfterMs !== undefined) answer.letGoAfter(plane.pollAfterMs);
     const outcome = await plane.handle({ ...arrival, ...read });
     reportFailure(outcome, arrival.id, plane);
@@ -50,15 +50,18 @@ function isStream(message: Message): boolean {
 }
 
 function endWithCredential(
+  req: IncomingMessage,
   res: ServerResponse,
-  { halt }: Arrival,
+  { halt, server }: Arrival,
   credentials: Credentials,
-  { wallMs }: FrontPlane,
+  plane: FrontPlane,
 ): void {
-  const inMs = untilOf(credentials) - wallMs();
+  const end = () => halt.call('its credential is not good any more');
+  lookAgain(req, res, server, plane, end);
+  const inMs = untilOf(credentials) - plane.wallMs();
   // A longer timer would fire at once (Node's timers hold 31 bits); no stream lasts for 24 days.
   if (inMs >= 2 ** 31) return;
-  const expires = setTimeout(() => halt.call('its credential is not good any more'), Math.max(0, inMs));
+  const expires = setTimeout(end, Math.max(0, inMs));
   res.on('close', () => clearTimeout(expires));
 }
 

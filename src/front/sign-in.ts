@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Credentials, Principal } from '../domain/caller.ts';
 import { Fault } from '../domain/faults.ts';
 import { recordRefused } from './arrive.ts';
@@ -39,7 +39,46 @@ export async function knownAnyway(req: IncomingMessage, plane: FrontPlane): Prom
   }
 }
 
-export function doorOf(req: IncomingMessage, server: string, plane: FrontPlane): Door {
+/** How often the credential of an open stream is looked at again. */
+const lookEveryMs = 30_000;
+
+/**
+ * Calls `end` when the credential that a stream was opened with is found to be no good any more. An open stream shows no
+ * credential again, and nobody tells us what an issuer has taken back: the stream would go on for as long as its token says.
+ */
+export function lookAgain(
+  req: IncomingMessage,
+  res: ServerResponse,
+  server: string,
+  plane: Pick<FrontPlane, 'signIn' | 'peers'>,
+  end: () => void,
+): void {
+  const looking = setInterval(() => {
+    isGood(req, server, plane).then(
+      (good) => good || end(),
+      // Not known this time: its issuer cannot be asked. It is asked again.
+      () => undefined,
+    );
+  }, lookEveryMs);
+  res.on('close', () => clearInterval(looking));
+}
+
+/** Rejects where that cannot be told. */
+async function isGood(
+  req: IncomingMessage,
+  server: string,
+  plane: Pick<FrontPlane, 'signIn' | 'peers'>,
+): Promise<boolean> {
+  try {
+    await plane.signIn(plane.peers.credentials(req), doorOf(req, server, plane));
+    return true;
+  } catch (reason) {
+    if (Fault.from(reason).code === 'UNAUTHENTICATED') return false;
+    throw reason;
+  }
+}
+
+export function doorOf(req: IncomingMessage, server: string, plane: Pick<FrontPlane, 'peers'>): Door {
   return { server, remote: plane.peers.remote(req) };
 }
 

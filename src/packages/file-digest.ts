@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { BigIntStats } from 'node:fs';
+import { constants, type BigIntStats } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 
 const partBytes = 256 * 1024;
@@ -25,7 +25,8 @@ export class FileDigests {
 
   /** Rejects with what the system says, and on anything but a plain file. Follows links. */
   async of(path: string): Promise<string> {
-    const file = await open(path, 'r');
+    // A named pipe in its place would hold a thread until somebody wrote to it, and there are four.
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const stat = await file.stat({ bigint: true });
       if (!stat.isFile()) throw new Error(`${path} is not a plain file`);

@@ -123,7 +123,9 @@ const carried = new Set([
 /** What one caller may have and another may not must not be kept by whatever stands between (2026-07-28 caching). */
 function asPrivate(orders: Orders, call: Call, answer: Answer): Answer {
   if (answer.kind === 'error' || !answer.text.includes('"cacheScope":"public"')) return answer;
-  if (!differsByCaller(orders, call.server)) return answer;
+  // Whoever shows a credential may find less than somebody with a better one of the same name.
+  const isForAll = call.principal.via === undefined && !differsByCaller(orders, call.server);
+  if (isForAll) return answer;
   return { ...answer, text: withMember(answer.text, ['cacheScope'], encode('private')) };
 }
 

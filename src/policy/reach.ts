@@ -33,6 +33,8 @@ export function lackedBy(
       const risk = riskOf(server, tool, undefined);
       if (!risks.includes(risk)) return risk;
     }
+  // What a method of the server's own does, nobody can tell.
+  if (target.kind === 'unknown') return risks.includes('destructive') ? undefined : 'destructive';
   const tool = toolOf(target);
   if (tool === undefined) return aimsOf(target).length === 0 || risks.includes('read') ? undefined : 'read';
   if (args === undefined && target.kind === 'tool') return undefined;

@@ -114,7 +114,8 @@ async function ageMs(path: string): Promise<number> {
 
 async function textAt(path: string): Promise<string | undefined> {
   try {
-    return await readFile(path, 'utf8');
+    // A named pipe in the place of a lock must not hold the command up.
+    return await readFile(path, { encoding: 'utf8', flag: constants.O_RDONLY | constants.O_NONBLOCK });
   } catch {
     // Released this moment.
     return undefined;

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, readSync, realpathSync, statSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import type { ServerSpec } from '../domain/orders.ts';
 import { turnedAt } from './links.ts';
@@ -108,7 +108,8 @@ function interpreterOf(path: string): readonly string[] {
 function firstLine(path: string): string {
   let file: number | undefined;
   try {
-    file = openSync(path, 'r');
+    // It was a file a moment ago; a named pipe in its place would stop the daemon where it stands.
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const start = Buffer.alloc(256);
     const read = readSync(file, start, 0, start.length, 0);
     return start.toString('latin1', 0, read).split('\n')[0] ?? '';

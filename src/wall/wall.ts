@@ -3,6 +3,7 @@ import { release } from 'node:os';
 import { Fault } from '../domain/faults.ts';
 import type { ServerSpec } from '../domain/orders.ts';
 import { guarantees, type Gap, type Launch, type RunOnce, type WallReport } from '../domain/wall.ts';
+import { shellWord } from '../files/ours.ts';
 import { bubblewrapped, type Inside } from './bubblewrap.ts';
 import { openHome, type Home } from './home.ts';
 import { lookAtHost, type Host } from './host.ts';
@@ -174,7 +175,8 @@ export class Wall {
         mend: undefined,
       };
     const writes = out.startsWith('w');
-    const mend = `setfacl -R -m u:${uid}:${writes ? 'rwX' : 'rX'} ${at}${writes ? `, or chown -R ${uid} ${at}` : ''}`;
+    const where = shellWord(at);
+    const mend = `setfacl -R -m u:${uid}:${writes ? 'rwX' : 'rX'} ${where}${writes ? `, or chown -R ${uid} ${where}` : ''}`;
     return { guarantee: 'user', why: `its user ${uid} may not ${writes ? 'write' : 'read'} ${at}`, mend };
   }
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { projectRoot } from '../support/daemon.ts';
 import { lacking } from '../support/hostile.ts';
-import { TakenOver } from './taken-over.ts';
+import { someUid, TakenOver } from './taken-over.ts';
 
 const isRoot = process.getuid?.() === 0;
 const noWall = lacking('ordinary user') ?? false;
@@ -44,17 +44,18 @@ describe('what keeps secrets in a home', { skip: noWall }, () => {
 
 describe('state below /usr', { skip: isRoot ? noWall : 'only root can write there' }, () => {
   test('is not seen with the programs of the machine', async () => {
+    // Of the user that mcpd runs as, and so is the server: nothing but the wall stands between them.
     const below = mkdtempSync('/usr/local/share/mcpd-test-');
     try {
       // Its daemon looks for its files there, and finds them over a link of the test.
       await using scene = await TakenOver.start({
-        asRoot: true,
         servers: { own: '' },
         env: { MCPD_STATE_DIR: join(below, 'state') },
         prepare: ({ state }) => {
           spawnSync('cp', ['-a', state, join(below, 'state')]);
           rmSync(state, { recursive: true });
           symlinkSync(join(below, 'state'), state);
+          spawnSync('chown', ['-R', `${someUid}:${someUid}`, below]);
         },
       });
       const { out, err } = await scene.sh(

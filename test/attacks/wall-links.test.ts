@@ -1,6 +1,7 @@
 // A server that may write somewhere, knows how mcpd finds out what to show it, and is started once more.
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fixture, until } from '../support/daemon.ts';
@@ -115,6 +116,34 @@ for (const { who, asRoot, skip } of profiles)
       });
     },
   );
+
+describe('a program that is pinned', { skip: lacking('ordinary user') ?? false }, () => {
+  test('and is a named pipe at the next start holds nobody up', async () => {
+    await using scene = await TakenOver.start({
+      servers: { own: 'write = ["$DIR/own"]', other: '' },
+      prepare: ({ dir, policies }) => {
+        // A program of its own, in a folder that it may write.
+        const program = join(dir, 'own', 'program');
+        const text = `#!/bin/sh\nexec ${process.execPath} ${join(dir, 'own', 'obeys.ts')}\n`;
+        writeFileSync(program, text, { mode: 0o755 });
+        const file = join(policies, 'servers', 'own.toml');
+        const digest = createHash('sha256').update(text).digest('hex');
+        const lines = readFileSync(file, 'utf8')
+          .replace(/^command = .*$/m, `command = "${program}"\nsha256 = "${digest}"`)
+          .replace(/^args = .*$/m, '');
+        writeFileSync(file, lines);
+      },
+    });
+    await scene.sh('own', 'rm program; mkfifo program');
+    await scene.order('restart', { server: 'own' });
+    await until('it is not started', async () =>
+      /is not a plain file|cannot be checked/.test((await scene.daemon.status('own')).because ?? ''),
+    );
+    // As often as there are threads to lose.
+    for (let n = 0; n < 5; n++) await scene.order('restart', { server: 'own' });
+    assert.equal((await scene.sh('other', 'echo works')).out, 'works\n');
+  });
+});
 
 describe('what belongs to the machine', { skip: lacking('ordinary user') ?? false }, () => {
   test('is not shown over a link of the owner either', async () => {

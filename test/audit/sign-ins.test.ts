@@ -21,3 +21,12 @@ test('a guesser with endless addresses shares one count, and memory stays bounde
     { remote: '(other addresses)', count: 10_000 - 4096 - 60, sinceMs: 0 },
   ]);
 });
+
+test('who has a network of IPv6 addresses has no more records than who has one address', () => {
+  const signIns = new SignIns();
+  let written = 0;
+  for (let count = 0; count < 1000; count++)
+    if (signIns.count(`2001:db8:0:1::${count.toString(16)}`, 0, 0) === 'write') written++;
+  assert.equal(written, 60);
+  assert.deepEqual(signIns.takeEnded(Infinity), [{ remote: '2001:db8:0:1::/64', count: 940, sinceMs: 0 }]);
+});

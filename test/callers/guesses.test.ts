@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Guesses, placeOf } from '../../src/callers/guesses.ts';
+import { Guesses } from '../../src/callers/guesses.ts';
+import { placeOf } from '../../src/domain/place-of.ts';
 
 const bounds = { failuresMax: 3, checksMax: 2, asksMax: 1, placesMax: 4 };
 

@@ -219,6 +219,11 @@ describe('an answer that anyone may keep', () => {
   const off = { at: 0, by: 'op', reason: '' };
 
   test('stays so where all callers find the same', () => assert.equal(scope(ordersWith([all])), 'public'));
+  test('is private for whoever shows a credential: another one of the same name may open less', () => {
+    const call = callFor({ kind: 'listing', of: 'tools' }, 'tools/list');
+    const keyed = { ...call, principal: { ...call.principal, via: 'key AbCd1234' } };
+    assert.match(narrow(ordersWith([all]), keyed, result(text), facts).text, /"cacheScope":"private"/);
+  });
   const notForAll: readonly (readonly [why: string, its: Orders])[] = [
     ['a rule names callers', ordersWith([all, rule('r', 'deny', { tools: ['x'], callers: ['you'] })])],
     [

@@ -64,6 +64,18 @@ describe('what a credential is good for', () => {
     for (const open of [listing, ping, sampling]) assert.equal(ask(reach, open).kind, 'allow');
   });
 
+  test('a stream tells of tasks of tools that are within reach, and of no others', () => {
+    const follows = (...tools: string[]): Target => ({ kind: 'subscription', uris: [], tools });
+    const reach = { tools: patterns('fx/read_*') };
+    assert.equal(ask(reach, follows('read_file')).kind, 'allow');
+    assert.equal(ask(reach, follows('read_file', 'write_file')).kind, 'deny');
+    const both: Target = { kind: 'subscription', uris: ['file:///a'], tools: ['read_file'] };
+    assert.equal(ask(reach, both).kind, 'deny');
+    const lacks = ask({ risks: ['read'] }, follows('write_file'));
+    assert.equal(lacks.kind === 'deny' && lacks.needs, 'destructive');
+    assert.equal(ask({ risks: ['read', 'write', 'destructive'] }, follows('write_file')).kind, 'allow');
+  });
+
   test('it narrows and never widens', () => {
     const wide = {
       servers: patterns('*'),
@@ -101,7 +113,14 @@ describe('a token that is good for some classes of tools', () => {
     assert.deepEqual([reply.status, reply.kind, reply.needs], [403, 'error', 'destructive']);
   });
 
-  test('whatever is no tool counts as read', () => {
+  test('a method that nobody knows may do anything', () => {
+    const unknown: Target = { kind: 'unknown', method: 'vendor/wipe' };
+    const lacks = ask({ risks: ['read', 'write'] }, unknown);
+    assert.equal(lacks.kind === 'deny' && lacks.needs, 'destructive');
+    assert.equal(ask({ risks: ['destructive'] }, unknown).kind, 'allow');
+  });
+
+  test('a resource and a prompt count as read', () => {
     for (const target of [resource('file:///a'), prompt('p')]) {
       assert.equal(ask({ risks: ['read'] }, target).kind, 'allow');
       const none = ask({ risks: [] }, target);

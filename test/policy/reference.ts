@@ -92,8 +92,9 @@ function isGoodFor({ file }: World, question: Question): boolean {
   const { target, args, credential } = question;
   if (credential.risks === undefined || target.kind === 'upcall' || target.kind === 'protocol') return true;
   if (target.kind === 'tool' && args === undefined) return true;
-  const told = target.kind === 'tool' && classesOf(file.tools, target.name).length === 0;
-  return credential.risks.includes(told ? 'destructive' : riskOf(file.tools, question));
+  const strange =
+    target.kind === 'unknown' || (target.kind === 'tool' && classesOf(file.tools, target.name).length === 0);
+  return credential.risks.includes(strange ? 'destructive' : riskOf(file.tools, question));
 }
 
 function enforce(world: World, question: Question): Verdict {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { projectRoot } from '../support/daemon.ts';
+import { projectRoot, until } from '../support/daemon.ts';
 import { lacking, siblingSecret, Target, type Profile } from '../support/hostile.ts';
 
 type Attempt = {
@@ -152,6 +152,14 @@ describe('without a wall', () => {
       if (off === 'depends on the user') continue;
       assert.match(came, off === 'got' ? /^got$/ : /^stopped: /, `${what} ${at(target)}: ${came}`);
     }
+  });
+});
+
+describe('what is missing of a wall', { skip: lacking('root, shared') ?? false }, () => {
+  it('is said to whoever starts mcpd, and why', async () => {
+    await using target = await Target.start('root, shared');
+    const said = /! hostile runs without a user of its own: its user \d+ may not write .*declared; setfacl/;
+    await until('it is greeted with it', () => said.test(target.daemon.output));
   });
 });
 
