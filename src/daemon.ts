@@ -217,7 +217,7 @@ export class Daemon {
       orders: () => this.#orders,
       callers: { identify: (credentials) => this.#callers.desk.identify(credentials) },
     });
-    this.#oauth = openOAuth({
+    this.#oauth = await openOAuth({
       file,
       version,
       secretOf: async ({ name, introspection }) => {

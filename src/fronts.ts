@@ -1,4 +1,4 @@
-import type { Server } from 'node:http';
+import type { RequestListener, Server, ServerOptions } from 'node:http';
 import type { DaemonFile } from './config/schema.ts';
 import { doorRules, openDoor } from './connect/door.ts';
 import { Fault } from './domain/faults.ts';
@@ -7,9 +7,9 @@ import { addressesOf } from './front/address.ts';
 import type { FrontPlane, Peers } from './front/front-plane.ts';
 import type { GuardRules } from './front/guard.ts';
 import { HttpSse } from './front/http-sse.ts';
-import { certificatePeers, networkPeers, socketPeers } from './front/peers.ts';
+import { networkPeers, socketPeers } from './front/peers.ts';
 import { createFront, listen, type HealthPlane, type ListenAt } from './front/server.ts';
-import { TlsDoor } from './front/tls.ts';
+import type { TlsDoor } from './front/tls.ts';
 import { isAvailable, peerUid } from './native.ts';
 
 export type FrontParts = {
@@ -59,7 +59,7 @@ export class Fronts {
       });
     const rules = (at: { readonly host: string; readonly port: number }, secure: boolean) =>
       addressRules(file, at, secure);
-    const door = tls === undefined ? undefined : new TlsDoor(tls);
+    const door = tls === undefined ? undefined : await openTls(tls);
     await this.#listen(
       file.listen,
       rules(file.listen, door !== undefined),
@@ -67,7 +67,8 @@ export class Fronts {
       door,
     );
     if (mutualTls !== undefined) {
-      const own = new TlsDoor(mutualTls);
+      const own = await openTls(mutualTls);
+      const { certificatePeers } = await import('./front/certificate-peers.ts');
       const peers = certificatePeers((it) => own.isStale(it));
       await this.#listen(mutualTls, rules(mutualTls, true), peers, own);
     }
@@ -102,7 +103,7 @@ export class Fronts {
       headersWithinMs: requests.headersWithinMs,
       requestWithinMs: requests.readWithinMs,
       connectionsMax: sessions.max * 2 + 64,
-      tls: door?.options,
+      tls: door && ((options: ServerOptions, onRequest: RequestListener) => door.make(options, onRequest)),
     };
     const server = createFront(parts);
     door?.guard(server);
@@ -142,6 +143,12 @@ export class Fronts {
   closeAll(): void {
     for (const it of this.#servers) it.closeAllConnections();
   }
+}
+
+/** Loaded where it is wanted: TLS costs 8 MB of memory. */
+async function openTls(files: ConstructorParameters<typeof TlsDoor>[0]): Promise<TlsDoor> {
+  const { TlsDoor: Door } = await import('./front/tls.ts');
+  return new Door(files);
 }
 
 function addressRules(

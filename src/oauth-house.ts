@@ -1,5 +1,4 @@
-import { openAuthority } from './authority.ts';
-import { TokenChecker } from './callers/tokens.ts';
+import type { TokenChecker } from './callers/tokens.ts';
 import type { DaemonFile } from './config/schema.ts';
 import { realClock } from './domain/clock.ts';
 import type { Issuer } from './domain/issuer.ts';
@@ -22,18 +21,30 @@ export type OAuthHouseParts = {
 };
 
 /** Everything about access tokens that lives as long as the daemon. Nobody is asked anything before the first token. */
-export function openOAuth({ file, version, secretOf }: OAuthHouseParts): OAuthHouse {
+export async function openOAuth({ file, version, secretOf }: OAuthHouseParts): Promise<OAuthHouse> {
   const publicUrl = publicUrlOf(file);
   const issuers = file.oauth;
   const tokens =
-    issuers.length === 0
-      ? undefined
-      : new TokenChecker({ issuers, publicUrl, ask: openAuthority({ version }), secretOf, clock: realClock });
+    issuers.length === 0 ? undefined : await checkerFor({ issuers, publicUrl, version, secretOf });
   return {
     tokens,
     face: { publicUrl, issuers },
     resourceOf: (server) => resourceOf(publicUrl, server),
   };
+}
+
+/** Loaded where there are issuers: jose and TLS cost 20 MB of memory. */
+async function checkerFor({
+  issuers,
+  publicUrl,
+  version,
+  secretOf,
+}: Pick<OAuthHouseParts, 'version' | 'secretOf'> & OAuthFace): Promise<TokenChecker> {
+  const [{ TokenChecker: Checker }, { openAuthority }] = await Promise.all([
+    import('./callers/tokens.ts'),
+    import('./authority.ts'),
+  ]);
+  return new Checker({ issuers, publicUrl, ask: openAuthority({ version }), secretOf, clock: realClock });
 }
 
 /** Where clients find the daemon: what the owner says, or its own address. */

@@ -15,12 +15,17 @@ export class Appetite {
   readonly #limits: Resources;
   readonly #tooMuch: (why: string) => void;
   #timer: NodeJS.Timeout | undefined;
+  readonly #asked: () => number;
   #written = 0;
+  /** Bytes of answers that somebody waited for, at the beginning of the span. */
+  #askedBefore = 0;
   /** Steady milliseconds, at the beginning of the span in which is counted. */
   #since: number;
 
-  constructor(limits: Resources, steadyMs: number, tooMuch: (why: string) => void) {
+  /** `asked`: how many bytes of answers somebody waited for so far. */
+  constructor(limits: Resources, steadyMs: number, asked: () => number, tooMuch: (why: string) => void) {
     this.#limits = limits;
+    this.#asked = asked;
     this.#since = steadyMs;
     this.#tooMuch = tooMuch;
   }
@@ -38,12 +43,18 @@ export class Appetite {
   }
 
   /**
-   * Counts output: an addition for each chunk, and a look at the clock only when a span's worth is full. So up to twice as
-   * much may come across the border of two spans.
+   * Counts output that nobody asked for: an addition for each chunk, and a look at the clock only when a span's worth is
+   * full. So up to twice as much may come across the border of two spans. Answers are bounded by the calls that want them:
+   * a child that is asked for a gigabyte a second is busy, and not faulty.
    */
   wrote(bytes: number, steadyMs: () => number): void {
     this.#written += bytes;
     const { bytesMax, perMs } = this.#limits.output;
+    if (this.#written <= bytesMax) return;
+    const asked = this.#asked();
+    this.#written = Math.max(bytes, this.#written - (asked - this.#askedBefore));
+    this.#askedBefore = asked;
+    // An answer that is still on its way is not known for one yet.
     if (this.#written <= bytesMax) return;
     const now = steadyMs();
     const within = now - this.#since;

@@ -258,7 +258,7 @@ export class Connection {
     // The string "1" is another id than the number 1, and we only ever send numbers.
     const order = typeof id === 'number' ? this.#dispatch.find(id) : undefined;
     if (order !== undefined && this.#dispatch.settle(order)) {
-      this.#work.tally.answered();
+      this.#work.tally.answered(bytes.length);
       if (order.progressToken !== undefined && becameTask(order, bytes)) this.#remember(order);
       return tell(order);
     }

@@ -67,10 +67,15 @@ export class Instance {
       line: (bytes) => this.#hear(() => this.connection.receive(bytes)),
       overlong: (head, tail) => this.#hear(() => this.connection.receiveOverlong(head, tail)),
     });
-    this.#appetite = new Appetite(spec.wall.resources, deps.clock.steadyMs(), (why) => {
-      this.#log('error', { why }, 'a child is stopped because it takes too much');
-      this.stop(why);
-    });
+    this.#appetite = new Appetite(
+      spec.wall.resources,
+      deps.clock.steadyMs(),
+      () => this.#tally.answeredBytes,
+      (why) => {
+        this.#log('error', { why }, 'a child is stopped because it takes too much');
+        this.stop(why);
+      },
+    );
     this.#child = this.#launch();
     if (this.#child.pid !== undefined) this.#appetite.watch(this.#child.pid);
   }

@@ -29,12 +29,18 @@ export class Tally {
   #windowEnds = Number.NEGATIVE_INFINITY;
   #inWindow = { garbage: 0, stray: 0 };
   #answers = 0;
+  #answeredBytes = 0;
   #samples = 0;
   #dropped = 0;
   #faulty = false;
 
   constructor(work: TallyWork) {
     this.#work = work;
+  }
+
+  /** Bytes of the answers that somebody waited for, in all. */
+  get answeredBytes(): number {
+    return this.#answeredBytes;
   }
 
   get dropped(): number {
@@ -56,8 +62,9 @@ export class Tally {
   }
 
   /** An answer that somebody waited for. */
-  answered(): void {
+  answered(bytes: number): void {
     this.#answers++;
+    this.#answeredBytes += bytes;
   }
 
   #count(kind: 'garbage' | 'stray', why: string): void {

@@ -1,13 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP, type Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
-import type { Credentials, PeerCertificate } from '../domain/caller.ts';
 import type { Peers } from './front-plane.ts';
 import { credentialsOf } from './guard.ts';
-import { certificateOf } from './peer-certificate.ts';
-
-/** What an `Authorization` header alone can say. */
-type Bearer = Extract<Credentials, { kind: 'none' | 'bearer' | 'malformed' }>;
 
 /** A listener on the network. `X-Forwarded-For` counts only where the peer is one of the owner's proxies. */
 export function networkPeers(trustedProxies: readonly string[]): Peers {
@@ -15,26 +9,6 @@ export function networkPeers(trustedProxies: readonly string[]): Peers {
     return { credentials: credentialsOf, remote: ({ socket }) => socket.remoteAddress ?? '' };
   const proxies = networksOf(trustedProxies);
   return { credentials: credentialsOf, remote: (req) => clientOf(req, proxies) };
-}
-
-/**
- * A listener where every client has shown a certificate. Headers that speak of certificates count nowhere: a proxy that ends
- * TLS has nothing to say here. `isStale`: the connection was opened under issuers or lists that are not in force any more.
- */
-export function certificatePeers(isStale: (socket: Socket) => boolean): Peers {
-  const known = new WeakMap<Socket, PeerCertificate>();
-  return {
-    credentials: (req) => {
-      const { socket } = req;
-      if (isStale(socket))
-        return { kind: 'malformed', why: 'the connection is older than the issuers in force' };
-      const certificate = known.get(socket) ?? shownBy(socket);
-      if (certificate === undefined) return { kind: 'malformed', why: 'no certificate' };
-      known.set(socket, certificate);
-      return { kind: 'certificate', certificate, and: credentialsOf(req) as Bearer };
-    },
-    remote: ({ socket }) => socket.remoteAddress ?? '',
-  };
 }
 
 /** A Unix socket. A key goes before the user; `uidOf` asks the kernel, and is undefined where nobody can. */
@@ -62,12 +36,6 @@ function askUid(socket: Socket, uidOf: ((fd: number) => number | undefined) | un
   // Node has no other way to the descriptor, and none to the peer.
   const { _handle: handle } = socket as unknown as { readonly _handle?: { readonly fd?: number } | null };
   return uidOf === undefined || handle?.fd === undefined ? undefined : uidOf(handle.fd);
-}
-
-function shownBy(socket: Socket): PeerCertificate | undefined {
-  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
-  const found = socket.getPeerX509Certificate();
-  return found === undefined ? undefined : certificateOf(found);
 }
 
 /** More hops than anybody has; what is left of them is not looked at. */

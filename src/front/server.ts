@@ -1,8 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
 import type { Socket } from 'node:net';
-import type { TlsOptions } from 'node:tls';
 import { hallOf } from '../call/hall-choice.ts';
 import { Fault } from '../domain/faults.ts';
 import type { Principal } from '../domain/caller.ts';
@@ -29,8 +34,8 @@ export type FrontParts = {
   readonly headersWithinMs: number;
   readonly requestWithinMs: number;
   readonly connectionsMax: number;
-  /** Certificates; undefined: plain HTTP. */
-  readonly tls?: TlsOptions | undefined;
+  /** Makes a server that speaks TLS; undefined: plain HTTP. */
+  readonly tls?: ((options: ServerOptions, onRequest: RequestListener) => Server) | undefined;
 };
 
 export type HealthPlane = {
@@ -67,10 +72,7 @@ export function createFront(parts: FrontParts): Server {
     requireHostHeader: false,
     noDelay: true,
   };
-  const server =
-    parts.tls === undefined
-      ? createServer(options, onRequest)
-      : createTlsServer({ ...options, ...parts.tls }, onRequest);
+  const server = parts.tls === undefined ? createServer(options, onRequest) : parts.tls(options, onRequest);
   server.maxConnections = parts.connectionsMax;
   // Node would say 100-continue before anyone looked at the credential.
   server.on('checkContinue', onRequest);

@@ -1,6 +1,7 @@
 import { constants as crypto, createPrivateKey, hash, X509Certificate } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
-import type { Server } from 'node:http';
+import type { RequestListener, Server, ServerOptions } from 'node:http';
+import { createServer } from 'node:https';
 import { createSecureContext, Server as TlsServer, type TlsOptions } from 'node:tls';
 import type { Socket } from 'node:net';
 import { Fault } from '../domain/faults.ts';
@@ -47,6 +48,11 @@ export class TlsDoor {
 
   get options(): TlsOptions {
     return this.#terms.options;
+  }
+
+  /** A server that speaks TLS with these certificates. */
+  make(options: ServerOptions, onRequest: RequestListener): Server {
+    return createServer({ ...options, ...this.options }, onRequest);
   }
 
   /** Takes charge of the listener that was made with these options. */

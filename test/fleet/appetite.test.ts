@@ -25,13 +25,37 @@ test('what is within the limits is not too much, and one more is', () => {
 test('output is counted for a span, and a new span begins with what crossed its border', () => {
   const told: string[] = [];
   const limits = { ...resources, output: { bytesMax: 100, perMs: 1000 } };
-  const appetite = new Appetite(limits, 0, (why) => told.push(why));
+  const appetite = new Appetite(
+    limits,
+    0,
+    () => 0,
+    (why) => told.push(why),
+  );
   appetite.wrote(100, () => assert.fail('the clock is not asked before a span is full'));
   appetite.wrote(60, () => 1500);
   appetite.wrote(40, () => assert.fail('the new span has room'));
   assert.deepEqual(told, []);
   appetite.wrote(1, () => 2000);
   assert.deepEqual(told, ['wrote more than 100 bytes in 500 ms (output_max)']);
+});
+
+test('answers that somebody waited for are not counted, however many', () => {
+  const told: string[] = [];
+  const limits = { ...resources, output: { bytesMax: 100, perMs: 1000 } };
+  let asked = 0;
+  const appetite = new Appetite(
+    limits,
+    0,
+    () => asked,
+    (why) => told.push(why),
+  );
+  for (let i = 0; i < 100; i++) {
+    asked += 50;
+    appetite.wrote(50, () => 1);
+  }
+  assert.deepEqual(told, []);
+  appetite.wrote(101, () => 2);
+  assert.deepEqual(told, ['wrote more than 100 bytes in 2 ms (output_max)']);
 });
 
 test('a process and what it started are added up, dead children with them', () => {

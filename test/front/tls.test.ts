@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import type { Credentials } from '../../src/domain/caller.ts';
-import { certificatePeers } from '../../src/front/peers.ts';
+import { certificatePeers } from '../../src/front/certificate-peers.ts';
 import { TlsDoor, type TlsFiles } from '../../src/front/tls.ts';
 import { Authority, noOpenssl, type Pair } from './certificates.ts';
 
