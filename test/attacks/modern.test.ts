@@ -404,26 +404,38 @@ describe('tasks', () => {
 });
 
 describe('what may be cached', () => {
-  it('is private where the policy names callers, and as the server said where it names none', async () => {
-    const named = allowAll.replace('verdict', 'callers = ["tester"]\nverdict');
-    const { daemon } = await startPuppets({
-      new: puppetToml('new', 'modern', named),
-      open: puppetToml('open', 'modern', allowAll),
-    });
+  const asked: readonly (readonly [string, JsonObject])[] = [
+    ['server/discover', {}],
+    ['tools/list', {}],
+    ['prompts/list', {}],
+    ['resources/list', {}],
+    ['resources/templates/list', {}],
+    ['resources/read', { uri: 'file:///a' }],
+  ];
+  const scopeFor = async (
+    caller: Caller,
+    [method, params]: (typeof asked)[number],
+    how = {},
+  ): Promise<unknown> => (await caller.send(method, params, how)).result?.['cacheScope'];
+
+  it('is private for whoever shows a credential: another one of the same name may open less', async () => {
+    const { daemon } = await startPuppets({ open: puppetToml('open', 'modern', allowAll) });
     await using _ = daemon;
-    const asked: [string, JsonObject][] = [
-      ['server/discover', {}],
-      ['tools/list', {}],
-      ['prompts/list', {}],
-      ['resources/list', {}],
-      ['resources/templates/list', {}],
-      ['resources/read', { uri: 'file:///a' }],
-    ];
-    for (const [method, params] of asked) {
-      const scope = async (server: string) =>
-        (await new Caller(daemon, server).send(method, params)).result?.['cacheScope'];
-      assert.deepEqual([await scope('new'), await scope('open')], ['private', 'public'], method);
-    }
+    for (const what of asked)
+      assert.equal(await scopeFor(new Caller(daemon, 'open'), what), 'private', what[0]);
+  });
+
+  it('is private where the policy names callers, and as the server said where it names none', async () => {
+    const named = `${allowAll}\n${allowAll.replace('everything', 'named').replace('verdict', 'callers = ["tester"]\nverdict')}`;
+    const { daemon } = await startPuppets(
+      { new: puppetToml('new', 'modern', named), open: puppetToml('open', 'modern', allowAll) },
+      { daemon: '[callers]\nwithout_key = "anyone on this machine may call"\n' },
+    );
+    await using _ = daemon;
+    const scope = (server: string, what: (typeof asked)[number]) =>
+      scopeFor(new Caller(daemon, server), what, { headers: { authorization: undefined } });
+    for (const what of asked)
+      assert.deepEqual([await scope('new', what), await scope('open', what)], ['private', 'public'], what[0]);
   });
 });
 

@@ -68,6 +68,9 @@ const proxies: readonly Proxy[] = [
   },
 ];
 
+// Debian puts nginx where only root's shells look.
+process.env['PATH'] = `${process.env['PATH'] ?? ''}:/usr/sbin`;
+
 for (const proxy of proxies) {
   const isThere = spawnSync(proxy.name, [proxy.name === 'caddy' ? 'version' : '-v']).status === 0;
   const skip = noOpenssl || (isThere ? false : `${proxy.name} is not installed here`);
