@@ -20,6 +20,8 @@ import { flawOf, own } from '../files/ours.ts';
 const fileBytesMax = 8 * 1024 * 1024;
 /** No change of the file takes nearly as long as this; whoever holds the lock longer is gone or stuck. */
 const staleAfterMs = 30_000;
+/** A lock without a mark is written within this time, or whoever made it was killed in between. */
+const emptyAfterMs = 2_000;
 const lockTries = 100;
 const lockPauseMs = 50;
 
@@ -138,7 +140,8 @@ function lockOf(path: string, mark: string): Lock {
 function breakStale(path: string): boolean {
   const mark = textAt(path);
   if (mark === undefined) return true;
-  if (isAlive(Number(mark.split(' ')[0])) && ageMs(path) < staleAfterMs) return false;
+  const staleMs = mark === '' ? emptyAfterMs : staleAfterMs;
+  if (isAlive(Number(mark.split(' ')[0])) && ageMs(path) < staleMs) return false;
   // Moved rather than removed: of two that find it stale only one can move it. A fresh lock moved by mistake goes back.
   const aside = `${path}.${randomUUID()}`;
   try {

@@ -75,11 +75,15 @@ export async function withLock<T>(path: string, work: () => Promise<T>): Promise
   });
 }
 
+/** A lock without a mark is written within this time, or whoever made it was killed in between. */
+const emptyAfterMs = 2_000;
+
 /** Removes the lock of a process that is gone. */
 async function removeStale(lock: string): Promise<boolean> {
   const mark = await textAt(lock);
   if (mark === undefined) return true;
-  if (isAlive(Number(mark.split(' ')[0])) && (await ageMs(lock)) < staleAfterMs) return false;
+  const staleMs = mark === '' ? emptyAfterMs : staleAfterMs;
+  if (isAlive(Number(mark.split(' ')[0])) && (await ageMs(lock)) < staleMs) return false;
   // Moved rather than removed: of two that find it stale only one can move it. A fresh lock moved by mistake goes back.
   const aside = `${lock}.${randomUUID()}`;
   try {
