@@ -19,9 +19,6 @@ export type TakenAnswer =
   | { readonly kind: 'ended'; readonly how: string }
   | { readonly kind: 'refused'; readonly reason: string };
 
-/** `/approvals/<webhook>`, exactly. */
-export const approvalsRoute = /^\/approvals\/([a-z0-9-]{1,32})$/;
-
 const bodyBytesMax = 16 * 1024;
 
 /** One POST of a chat or ticket system. There is no key: its signature is what it is known by. */
