@@ -1,6 +1,10 @@
 import { hash, randomBytes, randomInt } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { Fault } from '../domain/faults.ts';
-import { holdLock, readPrivate, replaceWhole } from './key-file.ts';
+import { holdLock } from '../files/lock.ts';
+import { replaceWhole } from '../files/replace.ts';
+import { readPrivate } from './key-file.ts';
 import {
   isCallerName,
   keysMax,
@@ -145,11 +149,12 @@ async function withLock<T>(
     readonly result: T;
   },
 ): Promise<T> {
-  const lock = await holdLock(dir, keyFileName);
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const lock = await holdLock(join(dir, `.${keyFileName}.lock`));
   try {
     const { records, result } = change(listKeys(dir));
     lock.mustHold();
-    if (records !== undefined) replaceWhole(dir, keyFileName, writeRecords(records));
+    if (records !== undefined) replaceWhole(join(dir, keyFileName), writeRecords(records));
     return result;
   } finally {
     lock.release();

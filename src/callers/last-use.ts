@@ -1,6 +1,7 @@
 import { writeFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readPrivate, replaceWhole } from './key-file.ts';
+import { replaceWhole } from '../files/replace.ts';
+import { readPrivate } from './key-file.ts';
 
 const fileName = 'keys-used.json';
 const keysMax = 10_000;
@@ -56,7 +57,7 @@ export class LastUse {
     await this.#writing;
     if (!unwritten) return;
     try {
-      replaceWhole(this.#parts.dir, fileName, this.#text());
+      replaceWhole(join(this.#parts.dir, fileName), this.#text());
     } catch (reason) {
       this.#parts.failed(reason);
     }

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { Finish, Io, Told } from './io.ts';
 import { examples, leaf } from './help.ts';
@@ -124,9 +125,9 @@ async function revoke(dir: string, name: string, io: Io): Promise<Told> {
 
 /** Two commands at once must not undo each other. */
 async function locked<T>(dir: string, change: () => T): Promise<T> {
-  const { holdLock } = await import('../callers/key-file.ts');
+  const { holdLock } = await import('../files/lock.ts');
   const { operatorsFileName } = await import('../operate/operator-file.ts');
-  const lock = await holdLock(dir, operatorsFileName);
+  const lock = await holdLock(join(dir, `.${operatorsFileName}.lock`));
   try {
     return change();
   } finally {

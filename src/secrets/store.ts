@@ -1,7 +1,9 @@
 import { Fault } from '../domain/faults.ts';
 import { isSecretName } from '../domain/secret-reference.ts';
 import { withKeychain, type OpenKeychain } from './keychain.ts';
-import { readOwn, replaceWhole, withLock } from './own-file.ts';
+import { withLock } from '../files/lock.ts';
+import { readOurs } from '../files/ours.ts';
+import { replaceWhole } from '../files/replace.ts';
 import { unfit } from './value.ts';
 import type { Kept } from './vault.ts';
 
@@ -25,14 +27,14 @@ export async function setSecret(
 ): Promise<'stored' | 'replaced'> {
   checkName(name);
   checkValue(value);
-  return withLock(namesFile, async () => {
+  return withLock(`${namesFile}.lock`, async () => {
     const names = await readNames(namesFile);
     if (names.size >= namesMax && !names.has(name))
       throw refused(`${String(namesMax)} secrets are kept already`, 'mcpd secret rm NAME');
     await openKeychain((keychain) => keychain.set(name, value));
     const result = names.has(name) ? 'replaced' : 'stored';
     names.set(name, new Date(wallMs()).toISOString());
-    await writeNames(namesFile, names);
+    writeNames(namesFile, names);
     return result;
   });
 }
@@ -50,10 +52,10 @@ export async function removeSecret(
   openKeychain: OpenKeychain = withKeychain,
 ): Promise<'removed' | 'absent'> {
   checkName(name);
-  return withLock(namesFile, async () => {
+  return withLock(`${namesFile}.lock`, async () => {
     const removed = await openKeychain((keychain) => keychain.remove(name));
     const names = await readNames(namesFile);
-    if (names.delete(name)) await writeNames(namesFile, names);
+    if (names.delete(name)) writeNames(namesFile, names);
     return removed;
   });
 }
@@ -75,7 +77,9 @@ export function checkValue(value: string): void {
 
 /** Name → when it was set. One line each, a tab between them. */
 async function readNames(file: string): Promise<Map<string, string | undefined>> {
-  const lines = (readOwn(file, fileBytesMax) ?? '').split('\n').map((line) => line.split('\t'));
+  const lines = (readOurs(file, { bytesMax: fileBytesMax, closed: 'to everybody' })?.toString('utf8') ?? '')
+    .split('\n')
+    .map((line) => line.split('\t'));
   const names = new Map<string, Kept['setAt'] | undefined>();
   // What is no name is no name of ours; it is dropped with the next change.
   for (const [name = '', setAt] of lines)
@@ -84,11 +88,11 @@ async function readNames(file: string): Promise<Map<string, string | undefined>>
   return names;
 }
 
-function writeNames(file: string, names: ReadonlyMap<string, string | undefined>): Promise<void> {
+function writeNames(file: string, names: ReadonlyMap<string, string | undefined>): void {
   const lines = [...names].map(([name, setAt]) =>
     setAt === undefined ? `${name}\n` : `${name}\t${setAt}\n`,
   );
-  return replaceWhole(file, lines.join(''));
+  replaceWhole(file, lines.join(''));
 }
 
 function refused(detail: string, hint: string): Fault {

@@ -5,7 +5,7 @@ import { dirname, isAbsolute, join } from 'node:path';
 import { Fault } from '../domain/faults.ts';
 import type { VaultKeySource } from '../domain/secret-reference.ts';
 import { readCredential } from './credential.ts';
-import { readOwn } from './own-file.ts';
+import { readOurs } from '../files/ours.ts';
 import type { VaultFile } from './vault-file.ts';
 
 /** What opens a vault, as its owner keeps it. `key`: 32 random bytes in hex; anything else is a passphrase. */
@@ -49,7 +49,7 @@ export async function ownersKey({ source, env, passphrase }: KeyParts, forNew: b
     case 'file':
     case undefined: {
       const path = source?.path ?? defaultKeyFile(env);
-      const text = readOwn(path, keyFileBytesMax);
+      const text = readOurs(path, { bytesMax: keyFileBytesMax, closed: 'to everybody' })?.toString('utf8');
       if (text !== undefined) return readAs(text.replace(/\r?\n$/, ''), path);
       if (forNew) return makeKeyFile(path);
       // Made anew, it would open nothing, and hide that the right one is missing.

@@ -1,5 +1,7 @@
 import { Fault } from '../domain/faults.ts';
-import { readOwn, replaceWhole, withLock } from './own-file.ts';
+import { withLock } from '../files/lock.ts';
+import { readOurs } from '../files/ours.ts';
+import { replaceWhole } from '../files/replace.ts';
 import {
   entriesMax,
   newVaultFile,
@@ -74,7 +76,7 @@ export class Vault {
   /** Makes the vault, and a key file, when there is none. */
   async set(name: string, value: string): Promise<'stored' | 'replaced'> {
     const early = await this.#askEarly();
-    return withLock(this.#parts.path, async () => {
+    return withLock(`${this.#parts.path}.lock`, async () => {
       const before = await this.#read();
       const { file, dataKey } =
         before === undefined
@@ -87,7 +89,7 @@ export class Vault {
           hint: 'mcpd secret rm NAME',
         });
       const setAt = new Date(this.#parts.wallMs()).toISOString();
-      await this.#write(withEntry(file, dataKey, name, value, setAt));
+      this.#write(withEntry(file, dataKey, name, value, setAt));
       return isThere ? 'replaced' : 'stored';
     });
   }
@@ -95,11 +97,11 @@ export class Vault {
   async remove(name: string): Promise<'removed' | 'absent'> {
     if (!(await this.names()).some((kept) => kept.name === name)) return 'absent';
     const early = await this.#askEarly();
-    return withLock(this.#parts.path, async () => {
+    return withLock(`${this.#parts.path}.lock`, async () => {
       const file = await this.#read();
       if (file?.entries.some((entry) => entry.name === name) !== true) return 'absent';
       const dataKey = await this.#open(file, early);
-      await this.#write(withoutEntry(file, dataKey, name));
+      this.#write(withoutEntry(file, dataKey, name));
       return 'removed';
     });
   }
@@ -117,7 +119,9 @@ export class Vault {
   }
 
   async #read(): Promise<VaultFile | undefined> {
-    const text = readOwn(this.#parts.path, fileBytesMax);
+    const text = readOurs(this.#parts.path, { bytesMax: fileBytesMax, closed: 'to everybody' })?.toString(
+      'utf8',
+    );
     if (text === undefined) return undefined;
     const read = readVaultFile(text);
     if (read.ok) return read.file;
@@ -152,8 +156,8 @@ export class Vault {
     return value;
   }
 
-  #write(file: VaultFile): Promise<void> {
-    return replaceWhole(this.#parts.path, printVaultFile(file));
+  #write(file: VaultFile): void {
+    replaceWhole(this.#parts.path, printVaultFile(file));
   }
 
   #unsound(what: string): Fault {
