@@ -66,7 +66,11 @@ const doors: readonly { danger: string; imports: RegExp; only: RegExp }[] = [
     imports: /^re2js$/,
     only: /^protocol\/linear-regex\.ts$|^policy\/schema-pattern\.ts$/,
   },
-  { danger: 'opening databases', imports: /^(node:)?sqlite$/, only: /^control\/lock\.ts$/ },
+  {
+    danger: 'opening databases',
+    imports: /^(node:)?sqlite$/,
+    only: /^control\/lock\.ts$|^files\/database\.ts$/,
+  },
   { danger: 'calling the system directly', imports: /^koffi$/, only: /^native\.ts$/ },
   { danger: 'checking signatures of tokens', imports: /^jose$/, only: /^callers\/tokens-/ },
   { danger: 'writing logs', imports: /^pino/, only: /^log\.ts$/ },

@@ -4,6 +4,7 @@ import { Fault } from '../domain/faults.ts';
 import type { Webhook } from '../domain/orders.ts';
 import type { Complaints } from './complain.ts';
 import { quote } from './complaint.ts';
+import { auditTerms, overloadTerms } from './care.ts';
 import { daemonLimits } from './limits.ts';
 import { fromHere } from './reference.ts';
 import { listenDoors } from './schema-listen.ts';
@@ -87,6 +88,8 @@ export function daemonFile(
     oauth: oauthIssuers(written.oauth, place.folder, complaints),
     secrets: secretSettings(written.secrets, place.folder, complaints),
     log: { level: written.log.level, fileBytesMax: written.log.file_max, filesMax: written.log.files_max },
+    audit: auditTerms(written.audit, place.folder, complaints),
+    overload: overloadTerms(written.overload, complaints),
     drainWithinMs: written.stop.drain_within,
     questionsMax: written.confirm.questions_max,
     stateDir: stateDirOf(written.state.dir, place, complaints),

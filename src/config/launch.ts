@@ -4,6 +4,7 @@ import type { ServerSpec } from '../domain/orders.ts';
 import { referenceForms, reservedSchemes } from '../domain/secret-reference.ts';
 import type { Complaints } from './complain.ts';
 import { quote } from './complaint.ts';
+import { careOf } from './care.ts';
 import { wallSpec } from './sandbox.ts';
 import { loadsCode } from './loads-code.ts';
 import { programOf } from './program.ts';
@@ -43,6 +44,8 @@ export function launchOf(written: WrittenServer, place: ServerPlace, complaints:
     concurrency: written.concurrency ?? (sharing === 'all' ? 64 : 32),
     waitingMax: written.waiting_max,
     answerWithinMs: written.answer_within,
+    answerWithinMsMax: Math.max(written.answer_within, written.answer_within_max),
+    care: careOf(written, complaints),
     startWithinMs: written.start_within,
     childrenMax: written.children_max,
     lineBytesMax: written.line_max,

@@ -14,6 +14,7 @@ import {
   words,
   yesOrNo,
 } from './fields.ts';
+import { careKeys } from './schema-care.ts';
 import { caseShape } from './schema-case.ts';
 import { limitShape, limitsShape } from './schema-limits.ts';
 import { packageShape, programDigest } from './schema-package.ts';
@@ -154,6 +155,7 @@ const launch = {
     secretUses.default({}),
     'Variables that hold a secret: "keychain:NAME", "vault:NAME", "systemd:NAME", "file:PATH", "env:NAME" or "COMMAND:…"; or { from = "…", ttl = "1h" }.',
   ),
+  ...careKeys,
   ...sandboxKeys,
   extends: said(
     extendsShape.optional(),

@@ -52,6 +52,10 @@ export const toolShape = table(
       choice(['full', 'snippet', 'metadata']).default('full'),
       'How much of a result its caller is given.',
     ),
+    answer_within: said(
+      duration('10ms', '7d').optional(),
+      'How long one answer may take. Absent: answer_within of the server.',
+    ),
     result_max: said(
       size('64B', '256MiB').optional(),
       'The most text of one result (of each text, for snippet); what is cut is marked. 16MiB, and 2KiB for snippet.',

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Issuer } from '../domain/issuer.ts';
+import type { AuditTerms, OverloadTerms } from '../domain/care.ts';
 import type { LimitText, Webhook } from '../domain/orders.ts';
 import {
   choice,
@@ -17,6 +18,7 @@ import {
 } from './fields.ts';
 import { readReference, referenceForms } from '../domain/secret-reference.ts';
 import type { SecretSettings } from '../domain/secret-reference.ts';
+import { auditShape, overloadShape } from './schema-care.ts';
 import { daemonLimitsShape } from './schema-limits.ts';
 import { listenShape, type ListenDoors } from './schema-listen.ts';
 import { oauthShape, publicUrlShape } from './schema-oauth.ts';
@@ -63,6 +65,8 @@ export type DaemonFile = {
   /** Where secrets are kept besides the keychain. */
   readonly secrets: SecretSettings;
   readonly log: { readonly level: LogLevel; readonly fileBytesMax: number; readonly filesMax: number };
+  readonly audit: AuditTerms;
+  readonly overload: OverloadTerms;
   readonly drainWithinMs: number;
   /** Questions that may wait for the operator at once. */
   readonly questionsMax: number;
@@ -185,6 +189,8 @@ export const daemonShape = table({
     }).prefault({}),
     'The log. Read at the start.',
   ),
+  audit: said(auditShape.prefault({}), 'The journal. Read at the start.'),
+  overload: said(overloadShape.prefault({}), 'From when on requests are turned away. Read at the start.'),
   stop: said(
     table({
       drain_within: said(duration('0ms', '10m').prefault('10s'), 'Calls under way may finish for so long.'),

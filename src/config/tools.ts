@@ -52,6 +52,7 @@ function toolOf(name: string, written: WrittenTool, here: Here): ToolText {
         ? undefined
         : { failures: breaker.failures, withinMs: breaker.within, restMs: breaker.rest },
     returns: returnsOf(written, here, at),
+    answerWithinMs: written.answer_within,
     place: here.complaints.lineOf(at),
   };
 }

@@ -1,4 +1,5 @@
 import type { ArgumentTest, Condition } from './conditions.ts';
+import type { Care } from './care.ts';
 import type { Rate } from './decision.ts';
 import type { Era } from './era.ts';
 import type { Json } from './message.ts';
@@ -99,6 +100,8 @@ export type ToolText = {
   readonly retry: Retry | undefined;
   readonly breaker: Breaker | undefined;
   readonly returns: Returns;
+  /** For the answer to one call; undefined: as long as its server is given. */
+  readonly answerWithinMs: number | undefined;
   readonly place: Place;
 };
 
@@ -213,8 +216,11 @@ export type ServerSpec = {
   readonly concurrency: number;
   /** Calls that may wait in that line. */
   readonly waitingMax: number;
-  /** For the answer to one request. */
+  /** For the answer to one request, where the tool says nothing else. */
   readonly answerWithinMs: number;
+  /** No call takes longer, whatever its tool says or progress it reports. */
+  readonly answerWithinMsMax: number;
+  readonly care: Care;
   /** For `initialize`. */
   readonly startWithinMs: number;
   /** Children of this server alive at once. */

@@ -127,6 +127,7 @@ function classTrials(orders: Orders, server: ServerOrders, { target }: Judged, {
       retry: undefined,
       breaker: undefined,
       returns: { mode: 'full', bytesMax: Number.POSITIVE_INFINITY },
+      answerWithinMs: undefined,
       place,
     },
     pattern: { text: tool, test: (value) => value === tool },

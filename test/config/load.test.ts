@@ -1,3 +1,4 @@
+import { usualCare } from '../../src/domain/care.ts';
 import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -30,6 +31,8 @@ test('a plain server file gets the documented defaults', (t) => {
       spare: 0,
       waitingMax: 256,
       answerWithinMs: 60_000,
+      answerWithinMsMax: 3_600_000,
+      care: usualCare,
       startWithinMs: 20_000,
       childrenMax: 64,
       lineBytesMax: 16 * 1024 * 1024,

@@ -36,6 +36,7 @@ test('every key of a tool is read as it was meant', (t) => {
       retry: { times: 2, firstMs: 200, mostMs: 2_000 },
       breaker: { failures: 5, withinMs: 60_000, restMs: 60_000 },
       returns: { mode: 'snippet', bytesMax: 2048 },
+      answerWithinMs: undefined,
       place: 2,
     },
   );

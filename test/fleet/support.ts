@@ -1,3 +1,4 @@
+import { usualCare } from '../../src/domain/care.ts';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { realClock } from '../../src/domain/clock.ts';
@@ -49,6 +50,8 @@ export function specOf(fixture: string, more: Partial<ServerSpec> = {}): ServerS
     answerWithinMs: 10_000,
     startWithinMs: 10_000,
     childrenMax: 8,
+    answerWithinMsMax: 3_600_000,
+    care: usualCare,
     lineBytesMax: 1024 * 1024,
     wall: noWall,
     ...more,

@@ -188,6 +188,7 @@ function toolOf(dice: Dice): ToolText {
     retry: undefined,
     breaker: undefined,
     returns: { mode: 'full', bytesMax: 1e6 },
+    answerWithinMs: undefined,
     place,
   };
 }

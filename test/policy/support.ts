@@ -1,3 +1,4 @@
+import { usualCare } from '../../src/domain/care.ts';
 import type { Target } from '../../src/domain/call.ts';
 import type { Check, Condition } from '../../src/domain/conditions.ts';
 import type { Facts, ToolFacts } from '../../src/domain/decision.ts';
@@ -64,6 +65,7 @@ export function classed(name: string, risk: ToolText['risk'], args: readonly Con
     retry: undefined,
     breaker: undefined,
     returns: { mode: 'full', bytesMax: 16 * 1024 * 1024 },
+    answerWithinMs: undefined,
     place: { file: 'policies/servers/fx.toml', line: 1 },
   };
 }
@@ -112,6 +114,8 @@ export function serverFile(
       spare: 0,
       concurrency: 1,
       waitingMax: 1,
+      answerWithinMsMax: 3_600_000,
+      care: usualCare,
       answerWithinMs: 1000,
       startWithinMs: 1000,
       childrenMax: 1,
