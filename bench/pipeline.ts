@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Journal } from '../src/audit/journal.ts';
+import { argumentDigest } from '../src/audit/argument-digest.ts';
 import { Scribe } from '../src/audit/scribe.ts';
 import { Audit } from '../src/audit/trail.ts';
 import type { DataPlane } from '../src/call/data-plane.ts';
@@ -168,6 +169,8 @@ function planeOf(orders: Orders, state: string): DataPlane {
     redact: (line) => redactor.clean(line as JsonText),
     describe: () => ({ serverVersion: '1', toolDigest: '0123456789abcdef' }),
     policyOf: (server) => orders.servers.get(server),
+    durabilityOf: () => 'os',
+    digest: argumentDigest(Buffer.alloc(32, 1)),
   });
   const principal = { name: 'bench' };
   const limiter = new Limiter({ clock: realClock, store: Takes.open({ path: join(state, 'takes') }) });

@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { linkSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from './domain/faults.ts';
 import { readOurs, shellWord } from './files/ours.ts';
@@ -23,17 +23,26 @@ export function redactionKey(stateDir: string): Buffer {
 }
 
 function keptHex(path: string, bytes: number): string {
-  try {
-    // wx: of two daemons at a first start, one makes it and the other reads it.
-    writeFileSync(path, randomBytes(bytes).toString('hex'), { flag: 'wx', mode: 0o600 });
-  } catch (reason) {
-    if ((reason as NodeJS.ErrnoException).code !== 'EEXIST') throw unusable(path, reason);
+  const fresh = `${path}.new`;
+  for (let tries = 0; tries < 3; tries++) {
+    // What a start that was killed half-way left; while a file has both names it is refused as a hard link.
+    rmSync(fresh, { force: true });
+    // Whoever else could read or choose it could seal what only we may seal, or pass for our children.
+    const hex = readOurs(path, { bytesMax: 1024, closed: 'to everybody' })?.toString('utf8').trim();
+    if (hex !== undefined) {
+      if (!/^[0-9a-f]+$/.test(hex) || hex.length !== bytes * 2) throw unusable(path, undefined);
+      return hex;
+    }
+    try {
+      // Written, then named: a kill in between leaves no empty key. Of two daemons at a first start, one names its own.
+      writeFileSync(fresh, randomBytes(bytes).toString('hex'), { flag: 'wx', mode: 0o600, flush: true });
+      linkSync(fresh, path);
+    } catch (reason) {
+      if (!['EEXIST', 'ENOENT'].includes((reason as NodeJS.ErrnoException).code ?? ''))
+        throw unusable(path, reason);
+    }
   }
-  // Whoever else could read or choose it could seal what only we may seal, or pass for our children.
-  const hex = readOurs(path, { bytesMax: 1024, closed: 'to everybody' })?.toString('utf8').trim();
-  if (hex === undefined || !/^[0-9a-f]+$/.test(hex) || hex.length !== bytes * 2)
-    throw unusable(path, undefined);
-  return hex;
+  throw unusable(path, undefined);
 }
 
 function unusable(path: string, cause: unknown): Fault {

@@ -1,9 +1,11 @@
+import { join } from 'node:path';
 import type { DataPlane } from './call/data-plane.ts';
 import { handleUpcall } from './call/handle-upcall.ts';
 import { printComplaint } from './config/complaint.ts';
 import type { DaemonFile } from './config/schema.ts';
 import { openStateDir, type Environment, type StateDir } from './config/state-dir.ts';
 import { watchPolicies, type Watch } from './config/watch.ts';
+import { takeLock } from './control/lock.ts';
 import { ControlSocket } from './control/socket.ts';
 import { redactionKey } from './cookie.ts';
 import type { Principal } from './domain/caller.ts';
@@ -11,7 +13,7 @@ import { realClock } from './domain/clock.ts';
 import { Fault } from './domain/faults.ts';
 import type { Json, JsonText } from './domain/message.ts';
 import type { Orders, Pattern } from './domain/orders.ts';
-import { sweep } from './fleet/sweep.ts';
+import { endLeftovers } from './fleet/leftovers.ts';
 import { addressesOf } from './front/address.ts';
 import { Fronts } from './fronts.ts';
 import { openHall, type Hall } from './hall.ts';
@@ -33,6 +35,8 @@ import { version } from './version.ts';
 import { previewsFor, vitalsFor } from './vitals.ts';
 import { dataPlaneOf } from './planes.ts';
 import { openRooms, type Rooms } from './rooms.ts';
+import { openState, type State } from './open-state.ts';
+import { resumer } from './open-sessions.ts';
 import { openOAuth, type OAuthHouse } from './oauth-house.ts';
 import { HouseSecrets } from './open-secrets.ts';
 import { SignInHouse } from './sign-in-house.ts';
@@ -52,8 +56,10 @@ export type DaemonOptions = {
   readonly stdout: { readonly write: (text: string) => unknown };
 };
 
-/** How often the daemon looks for sessions that nobody uses. */
-const sweepEveryMs = 30_000;
+/** How often the daemon looks for sessions that nobody uses: a tenth of the time that they may lie idle, and at least so often. */
+const sweepEveryMsMax = 30_000;
+/** How soon a switch that the disk did not take is tried again. */
+const keepEveryMs = 1_000;
 /** For the first start of all servers; later ones come up while calls are served. */
 const readyWithinMs = 25_000;
 
@@ -65,6 +71,7 @@ export class Daemon {
   readonly #log: Log;
   readonly #redactor: Redactor;
   readonly #startedAt = realClock.steadyMs();
+  readonly #kept: State;
   readonly #switches: SwitchStore;
   readonly #grants: GrantStore;
   /** Of the policy files at the start. */
@@ -82,7 +89,9 @@ export class Daemon {
   readonly #control: ControlSocket;
   #watch: Watch | undefined;
   #sweeper: NodeJS.Timeout | undefined;
+  #retrier: NodeJS.Timeout | undefined;
   #draining = false;
+  #freeJournal = (): void => undefined;
   #journalFault: string | undefined;
   #reloadFault: string | undefined;
 
@@ -94,6 +103,7 @@ export class Daemon {
     log: Log,
     redactor: Redactor,
     orders: Orders,
+    kept: State,
     switches: SwitchStore,
     grants: GrantStore,
   ) {
@@ -105,6 +115,7 @@ export class Daemon {
     this.#log = log;
     this.#redactor = redactor;
     this.#orders = orders;
+    this.#kept = kept;
     this.#switches = switches;
     this.#grants = grants;
     this.#written = loaded.daemon;
@@ -159,8 +170,9 @@ export class Daemon {
     control: ControlSocket,
     redactor: Redactor,
   ): Promise<Daemon> {
-    const switches = SwitchStore.open(state.dir);
-    const grants = GrantStore.open(state.dir);
+    const kept = openState(state.dir);
+    const switches = SwitchStore.open(kept.database);
+    const grants = GrantStore.open(kept.database);
     const read = readPolicies(options.policies, options.env, ({ digest }) => ({
       switches: switches.current(),
       grants: grants.current(),
@@ -180,7 +192,7 @@ export class Daemon {
     });
     for (const warning of loaded.warnings)
       log.log('warn', { file: warning.file, line: warning.line }, printComplaint(warning));
-    return new Daemon(options, loaded, state, control, log, redactor, orders, switches, grants);
+    return new Daemon(options, loaded, state, control, log, redactor, orders, kept, switches, grants);
   }
 
   get url(): string {
@@ -191,26 +203,31 @@ export class Daemon {
   async #open(): Promise<void> {
     const { file, state } = this;
     const cookie = childCookie(state.dir);
-    const leftovers = sweep(cookie);
+    const leftovers = await endLeftovers(state.childrenFile, cookie);
     if (leftovers.length > 0)
       this.#log.log('warn', { pids: leftovers }, 'ended servers that an earlier mcpd left behind');
     this.#secrets = this.#openSecrets(cookie);
     this.#applySecrets(this.#orders);
     const wall = await this.#openWall();
+    // One writer for as long as we live, whoever else gets hold of the control socket meanwhile.
+    this.#freeJournal = await takeLock(join(state.dir, 'journal.lock'));
     this.#rooms = openRooms({
       file,
       state,
+      kept: this.#kept,
       cookie,
       wall,
       secrets: this.#secrets,
       log: this.#log,
       redactor: this.#redactor,
       orders: () => this.#orders,
+      stands: (principal) => this.#callers.desk.stands(principal),
       onUpcall: (upcall) => handleUpcall(upcall, this.#data),
       onSessionEnd: (session) => this.#hall.ended(session),
       onJournal: (fault) => this.#onJournal(fault),
       report: (fault, id) => this.#report(fault, id),
     });
+    this.#kept.takesAreKept();
     this.#data = dataPlaneOf({
       rooms: this.#rooms,
       redactor: this.#redactor,
@@ -232,7 +249,8 @@ export class Daemon {
     this.#fronts = await this.#openFronts();
     this.#callers.watch();
     this.#rooms.fleet.apply(specsOf(this.#orders));
-    this.#sweeper = setInterval(() => this.#sweep(), sweepEveryMs);
+    this.#sweeper = setInterval(() => this.#sweep(), Math.min(sweepEveryMsMax, file.sessions.idleMs / 10));
+    this.#retrier = setInterval(() => this.#keepSwitches(), keepEveryMs);
     const reload = this.reload;
     this.#watch = watchPolicies({
       dir: this.#options.policies,
@@ -242,6 +260,13 @@ export class Daemon {
         this.#log.log('warn', { reason: String(reason) }, 'policy files cannot be watched; they are polled'),
     });
     this.#log.log('info', { version, url: this.url, orders: this.#orders.version }, 'mcpd listens');
+  }
+
+  /** What a full disk did not take is tried again until it does: nobody has to come back and type it once more. */
+  #keepSwitches(): void {
+    this.#grants.retry();
+    if (this.#switches.durable || !this.#switches.retry().durable) return;
+    this.#log.log('info', {}, 'what was switched off while the disk was full is kept now');
   }
 
   #sweep(): void {
@@ -437,6 +462,7 @@ export class Daemon {
       journalFault: this.#journalFault,
       draining: this.#draining,
       reloadFault: this.#stale(),
+      pressure: this.#fronts.pressure(),
     });
   }
 
@@ -482,6 +508,7 @@ export class Daemon {
     this.#draining = true;
     this.#log.log('info', { why, inFlight: this.#rooms.inFlight.count }, 'mcpd is stopping');
     clearInterval(this.#sweeper);
+    clearInterval(this.#retrier);
     this.#hall.close();
     await this.#watch?.close();
     this.#rooms.gate.drain();
@@ -491,7 +518,7 @@ export class Daemon {
     this.#rooms.inFlight.haltWhere(() => true, 'daemon stopping');
     await this.#finished(500);
     const shut = this.#fronts.shut();
-    this.#rooms.sessions.endWhere(() => true);
+    this.#rooms.sessions.close();
     this.#fronts.closeIdle();
     await this.#rooms.fleet.stop();
     this.#fronts.closeAll();
@@ -499,6 +526,8 @@ export class Daemon {
     this.#rooms.takes.close();
     await this.#callers.close();
     await this.#rooms.audit.close().catch((reason: unknown) => this.#report(Fault.from(reason), 'journal'));
+    this.#freeJournal();
+    this.#kept.close();
     await this.#control.close();
     this.#log.log('info', {}, 'mcpd has stopped');
     await this.#log.close();
@@ -517,9 +546,12 @@ export class Daemon {
     return Fronts.open({
       file,
       frontSocket: this.state.frontSocket,
+      servers: this.#orders.servers.size,
+      log: (...line) => this.#log.log(...line),
       plane: {
         data: this.#data,
         handle: (arrival) => this.#hall.handle(arrival),
+        resume: resumer(this.#data, this.#rooms.sessions, this.#log, () => this.#draining),
         signIn: (credentials, door) => this.#callers.desk.signIn(credentials, door),
         oauth: this.#oauth.face,
         sessions: this.#rooms.sessions,

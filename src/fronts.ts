@@ -1,23 +1,29 @@
 import type { RequestListener, Server, ServerOptions } from 'node:http';
 import type { DaemonFile } from './config/schema.ts';
 import { doorRules, openDoor } from './connect/door.ts';
+import { realClock } from './domain/clock.ts';
 import { Fault } from './domain/faults.ts';
 import { watchFiles } from './file-watch.ts';
 import { addressesOf } from './front/address.ts';
 import type { FrontPlane, Peers } from './front/front-plane.ts';
 import type { GuardRules } from './front/guard.ts';
+import type { HealthPlane } from './front/health.ts';
 import { HttpSse } from './front/http-sse.ts';
 import { networkPeers, socketPeers } from './front/peers.ts';
-import { createFront, listen, type HealthPlane, type ListenAt } from './front/server.ts';
+import { Pressure, type PressureLog, type PressureReport } from './front/pressure.ts';
+import { createFront, listen, type ListenAt } from './front/server.ts';
 import type { TlsDoor } from './front/tls.ts';
 import { isAvailable, peerUid } from './native.ts';
 
 export type FrontParts = {
   readonly file: DaemonFile;
   readonly frontSocket: string;
-  /** Each listener knows its own peers. */
-  readonly plane: Omit<FrontPlane, 'peers'>;
+  /** Each listener knows its own peers; all of them share what may come in at once. */
+  readonly plane: Omit<FrontPlane, 'peers' | 'pressure'>;
   readonly health: HealthPlane;
+  /** Servers whose children will have pipes to us. */
+  readonly servers?: number;
+  readonly log?: PressureLog;
 };
 
 /** How often certificates are looked at; a script that renews them need not tell us. */
@@ -30,9 +36,25 @@ export class Fronts {
   /** Undone when the doors are shut: names of sockets are taken away, files are watched no more. */
   readonly #undo: (() => void)[] = [];
   readonly #tls: TlsDoor[] = [];
+  readonly #pressure: Pressure;
 
   private constructor(parts: FrontParts) {
     this.#parts = parts;
+    const { file, servers = 0, log } = parts;
+    this.#pressure = new Pressure({
+      terms: file.overload,
+      // As long as a request may take to arrive, an answer may take to be taken.
+      readWithinMs: file.requests.readWithinMs,
+      children: servers,
+      steadyMs: realClock.steadyMs,
+      random: Math.random,
+      log,
+    });
+  }
+
+  /** How much is under way, and what was turned away. */
+  pressure(): PressureReport {
+    return this.#pressure.report();
   }
 
   /** Throws `CONFIG_INVALID` or `PLACE_TAKEN`, and then nothing listens. */
@@ -93,8 +115,8 @@ export class Fronts {
 
   #make(rules: GuardRules, peers: Peers, door: TlsDoor | undefined): Server {
     const { file, plane, health } = this.#parts;
-    const { requests, listen: at, sessions } = file;
-    const own: FrontPlane = { ...plane, peers };
+    const { requests, listen: at } = file;
+    const own: FrontPlane = { ...plane, peers, pressure: this.#pressure };
     const parts = {
       rules,
       plane: own,
@@ -102,7 +124,6 @@ export class Fronts {
       health,
       headersWithinMs: requests.headersWithinMs,
       requestWithinMs: requests.readWithinMs,
-      connectionsMax: sessions.max * 2 + 64,
       tls: door && ((options: ServerOptions, onRequest: RequestListener) => door.make(options, onRequest)),
     };
     const server = createFront(parts);
@@ -132,6 +153,7 @@ export class Fronts {
 
   /** Takes nobody in any more. What is open stays; resolves when the last has left. */
   shut(): Promise<unknown> {
+    this.#pressure.close();
     for (const undo of this.#undo.splice(0)) undo();
     return Promise.all(this.#servers.map((it) => new Promise<void>((resolve) => it.close(() => resolve()))));
   }

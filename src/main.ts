@@ -16,6 +16,9 @@ const lastResortMs = 30_000;
  * Throws what kept it from starting; the command line turns that into an exit code.
  */
 export async function run({ policies }: { readonly policies: string }): Promise<void> {
+  // A log or a terminal that went away must not end the daemon. Before the first word: a pipe that nobody reads fails at once.
+  process.stdout.on('error', () => undefined);
+  process.stderr.on('error', () => undefined);
   // What whoever started us left open would be open in every child.
   closeInherited();
   const leftOpen = harden(process.env);
@@ -45,9 +48,6 @@ export async function run({ policies }: { readonly policies: string }): Promise<
   process.on('SIGHUP', () => (isTty ? stop('the terminal is gone') : void daemon.reload()));
   // A process manager that is gone will not restart us, and its pipe may take us along within a second: drain now.
   process.on('disconnect', () => stop('the process manager is gone'));
-  // A log or a terminal that went away must not end the daemon.
-  process.stdout.on('error', () => undefined);
-  process.stderr.on('error', () => undefined);
 
   for (const says of leftOpen) process.stderr.write(`mcpd: ${says}\n`);
   await daemon.settled();

@@ -21,6 +21,9 @@ const LOCAL_PEERCRED = 1;
 // prctl(2).
 const PR_GET_DUMPABLE = 3;
 const PR_SET_DUMPABLE = 4;
+const PR_SET_CHILD_SUBREAPER = 36;
+// wait(2).
+const WNOHANG = 1;
 // setrlimit(2).
 const RLIMIT_CORE = 4;
 
@@ -63,6 +66,22 @@ export function notDumpable(): boolean {
   const native = library();
   if (native?.prctl === undefined) return false;
   return native.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) === 0 && native.prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) === 0;
+}
+
+/**
+ * From now on whoever our children leave behind becomes our own child, and can be found however well it hides
+ * (PR_SET_CHILD_SUBREAPER(2const)). Whoever asks for this must `reap` what dies. False where it cannot be done.
+ */
+export function adoptOrphans(): boolean {
+  const native = library();
+  if (native?.prctl === undefined || native.waitpid === undefined) return false;
+  return native.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) === 0;
+}
+
+/** Collects a dead child that nobody else here has started; it does not wait for a living one. */
+export function reap(pid: number): void {
+  // 0 and negative numbers mean any child, and Node would never hear of the end of its own.
+  if (pid > 0) library()?.waitpid?.(pid, null, WNOHANG);
 }
 
 /** No core file from now on, whatever ends this process or a program it starts. False where it cannot be done. */
@@ -108,6 +127,7 @@ function bind() {
       prctl: isLinux
         ? lib.func('int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)')
         : undefined,
+      waitpid: isLinux ? lib.func('int waitpid(int, void*, int)') : undefined,
       syscall: isLinux ? lib.func('long syscall(long, long, const char*)') : undefined,
     };
   } catch {

@@ -1,13 +1,12 @@
-import { join } from 'node:path';
 import { realClock } from './domain/clock.ts';
 import type { JsonText } from './domain/message.ts';
 import type { Contract } from './domain/orders.ts';
-import { readState, writeState } from './operate/state-file.ts';
-import { lockBytesMax } from './pins/lock.ts';
+import type { Database } from './files/database.ts';
+import { PinRows } from './pins/pin-rows.ts';
 import { PinStore } from './pins/pin-store.ts';
 
 export type PinsPlace = {
-  readonly stateDir: string;
+  readonly database: Database;
   readonly mode: (server: string) => Contract['pins'];
   readonly clean: (definition: JsonText) => string;
   readonly log: (level: 'info' | 'warn', fields: Record<string, unknown>, message: string) => void;
@@ -16,11 +15,10 @@ export type PinsPlace = {
 /** Of one listing, by name; a server may list ten thousand. */
 const toldMax = 20;
 
-/** The pins of a state directory; what goes into quarantine is told in the log. Throws `CONFIG_INVALID`. */
-export function openPins({ stateDir, mode, clean, log }: PinsPlace): PinStore {
-  const path = join(stateDir, 'pins.json');
+/** The pins in the state's database; what goes into quarantine is told in the log. Throws `CONFIG_INVALID`. */
+export function openPins({ database, mode, clean, log }: PinsPlace): PinStore {
   return PinStore.open({
-    file: { path, read: () => readState(path, lockBytesMax), write: (text) => writeState(path, text) },
+    rows: PinRows.open(database),
     clock: realClock,
     mode,
     clean,

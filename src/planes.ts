@@ -48,7 +48,14 @@ export function dataPlaneOf({ rooms, redactor, orders, callers }: DataPlaneParts
       pause: (call, answer, approval) => rounds.pause(call, answer, approval),
     },
     fleet: {
-      forward: (pass) => fleet.forward(pass),
+      forward: (pass) => {
+        const answering = fleet.forward(pass);
+        if (rooms.sessionMemory?.notes(pass.call) !== true) return answering;
+        return answering.then((answer) => {
+          rooms.sessionMemory?.note(pass.call, answer);
+          return answer;
+        });
+      },
       mirrored: (server, tool) => fleet.catalog(server)?.mirrored.get(tool) ?? [],
       inputSchema: (server, tool) => fleet.catalog(server)?.tools.get(tool)?.inputSchema,
       bindingOf: (call) => fleet.bindingOf(call),
@@ -62,7 +69,8 @@ export function dataPlaneOf({ rooms, redactor, orders, callers }: DataPlaneParts
   };
 }
 
-function factsOf(fleet: Fleet, pins: PinStore): Facts {
+/** What a decision may ask about the world. */
+export function factsOf(fleet: Fleet, pins: PinStore): Facts {
   return {
     nowMs: realClock.wallMs,
     tool: (server, tool) => {

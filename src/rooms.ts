@@ -1,32 +1,41 @@
 import { join } from 'node:path';
-import { Audit } from './audit/trail.ts';
-import { Journal } from './audit/journal.ts';
+import type { Scribe } from './audit/scribe.ts';
+import type { Audit } from './audit/trail.ts';
 import { shortHash } from './audit/outside.ts';
-import { Scribe } from './audit/scribe.ts';
 import { CallsInFlight } from './call/in-flight.ts';
+import type { SessionMemory } from './callers/session-memory.ts';
 import { SessionStore } from './callers/sessions.ts';
 import { TaskLedger } from './callers/tasks.ts';
 import type { DaemonFile } from './config/schema.ts';
 import type { StateDir } from './config/state-dir.ts';
 import { Gate } from './confirm/gate.ts';
 import { sealKey } from './cookie.ts';
-import type { Session } from './domain/caller.ts';
+import type { Principal, Session } from './domain/caller.ts';
 import { realClock } from './domain/clock.ts';
 import { Fault } from './domain/faults.ts';
-import type { JsonText } from './domain/message.ts';
 import type { Orders } from './domain/orders.ts';
 import type { Upcall } from './domain/upstream.ts';
 import { Fleet } from './fleet/fleet.ts';
+import { Ledger } from './fleet/ledger.ts';
+import type { Facts } from './domain/decision.ts';
+import { adoptOrphans, reap } from './native.ts';
+import { factsOf } from './planes.ts';
+import { mayNotProve } from './policy/may-prove.ts';
+import { answerWithinMs } from './policy/risk.ts';
 import { Breakers } from './limits/breakers.ts';
 import { Limiter } from './limits/limiter.ts';
 import type { Log } from './log.ts';
+import { openAudit } from './open-audit.ts';
 import { openPackages } from './open-packages.ts';
 import { openPins } from './open-pins.ts';
+import { openSessionMemory } from './open-sessions.ts';
 import type { HouseSecrets } from './open-secrets.ts';
 import type { PackageStore } from './packages/package-store.ts';
 import type { PinStore } from './pins/pin-store.ts';
+import type { State } from './open-state.ts';
 import type { Redactor } from './redact/redact.ts';
 import { Rounds } from './rounds/rounds.ts';
+import { RestRows } from './state/rest-rows.ts';
 import { Takes } from './state/takes.ts';
 import type { Wall } from './wall/wall.ts';
 import { version } from './version.ts';
@@ -38,12 +47,15 @@ const roundValidMs = 10 * 60_000;
 export type RoomsParts = {
   readonly file: DaemonFile;
   readonly state: StateDir;
+  readonly kept: State;
   readonly log: Log;
   readonly redactor: Redactor;
   readonly orders: () => Orders;
   readonly secrets: HouseSecrets;
   readonly wall: Wall;
   readonly cookie: string;
+  /** Whether what somebody once signed in with was not taken away since. */
+  readonly stands: (principal: Principal) => boolean;
   readonly onUpcall: (upcall: Upcall) => void;
   readonly onSessionEnd: (session: Session) => void;
   /** The journal failed (with the reason) or works again (with undefined). */
@@ -63,6 +75,7 @@ export type Rooms = {
   readonly pins: PinStore;
   readonly fleet: Fleet;
   readonly sessions: SessionStore;
+  readonly sessionMemory: SessionMemory | undefined;
   readonly tasks: TaskLedger;
   readonly inFlight: CallsInFlight;
   readonly webhooks: WebhookDesk;
@@ -73,18 +86,15 @@ export type Rooms = {
 export function openRooms(parts: RoomsParts): Rooms {
   const { file, state, redactor, orders } = parts;
   const takes = Takes.open({ path: join(state.dir, 'takes') });
-  const scribe = new Scribe({
-    open: () => Journal.open({ dir: state.auditDir }),
-    clock: realClock,
+  const { audit, scribe } = openAudit({
+    terms: file.audit,
+    state,
+    log: parts.log,
+    redactor,
+    orders,
+    fleet: () => fleet,
     before: () => takes.flush(),
-    onTrouble: parts.onJournal,
-  });
-  const audit = new Audit({
-    scribe,
-    clock: realClock,
-    redact: (line) => redactor.clean(line as JsonText),
-    describe: (server, tool) => describe(fleet, server, tool),
-    policyOf: (server) => orders().servers.get(server),
+    onJournal: parts.onJournal,
   });
   const rounds = new Rounds({
     clock: realClock,
@@ -110,7 +120,7 @@ export function openRooms(parts: RoomsParts): Rooms {
     record: (record) => audit.command(record),
   });
   const pins = openPins({
-    stateDir: state.dir,
+    database: parts.kept.database,
     mode: (server) => orders().servers.get(server)?.contract.pins ?? 'first',
     clean: (definition) => redactor.clean(definition),
     log: (...line) => parts.log.log(...line),
@@ -122,7 +132,9 @@ export function openRooms(parts: RoomsParts): Rooms {
     log: (...line) => parts.log.log(...line),
     record: (record) => audit.command(record),
   });
+  const facts = () => factsOf(fleet, pins);
   const fleet = openFleet(parts, {
+    proving: provingOf(audit, orders, facts),
     launchOf: async (spec) => {
       const launch = await parts.wall.launchOf(spec);
       // Where its packages are looked for: before the program itself, which must be the one that was looked at.
@@ -136,12 +148,24 @@ export function openRooms(parts: RoomsParts): Rooms {
   });
   const tasks = new TaskLedger();
   const inFlight = new CallsInFlight();
+  const { log, stands } = parts;
+  const bounds = file.sessions;
+  const sessionMemory = openSessionMemory({
+    database: parts.kept.quick,
+    bounds,
+    log,
+    redactor,
+    orders,
+    stands,
+  });
   const sessions = new SessionStore({
     clock: realClock,
+    memory: sessionMemory,
     bounds: {
       sessionsMax: file.sessions.max,
       perCallerMax: file.sessions.perCallerMax,
       idleMs: file.sessions.idleMs,
+      replayBytesMax: file.overload.unreadBytesMax,
     },
     onEnd: (session) => {
       tasks.forget(session);
@@ -154,7 +178,15 @@ export function openRooms(parts: RoomsParts): Rooms {
     },
   });
   const limiter = new Limiter({ clock: realClock, store: takes });
-  const breakers = new Breakers({ clock: realClock, random: Math.random });
+  const breakers = new Breakers({
+    clock: realClock,
+    random: Math.random,
+    store: new RestRows({
+      database: parts.kept.quick,
+      clean: (text) => redactor.cleanText(text),
+      onTrouble: (reason) => parts.report(Fault.from(reason), 'breakers'),
+    }),
+  });
   return {
     audit,
     scribe,
@@ -166,6 +198,7 @@ export function openRooms(parts: RoomsParts): Rooms {
     pins,
     fleet,
     sessions,
+    sessionMemory,
     tasks,
     inFlight,
     webhooks,
@@ -199,11 +232,11 @@ function openGate(
 type FleetParts = ConstructorParameters<typeof Fleet>[0];
 
 function openFleet(
-  { log, redactor, secrets, wall, cookie, onUpcall, report }: RoomsParts,
+  { state, orders, log, redactor, secrets, wall, cookie, onUpcall, report }: RoomsParts,
   {
     launchOf,
     ...reach
-  }: Pick<FleetParts, 'onReady' | 'onInstanceEnd' | 'onTools'> &
+  }: Pick<FleetParts, 'onReady' | 'onInstanceEnd' | 'onTools' | 'proving'> &
     Pick<NonNullable<FleetParts['wall']>, 'launchOf'>,
 ): Fleet {
   return new Fleet({
@@ -214,6 +247,12 @@ function openFleet(
     log: (level, fields, message) => log.log(level, withShortSession(fields), message),
     clean: (text) => redactor.cleanText(text),
     bounds: { depthMax: 512 },
+    ledger: new Ledger(state.childrenFile, cookie, (reason) =>
+      log.log('warn', { reason: String(reason) }, 'who runs cannot be written down for the next start'),
+    ),
+    ...(adoptOrphans() ? { reap } : {}),
+    answerWithinMs: ({ server, target }) =>
+      target.kind === 'tool' ? answerWithinMs(orders(), server, target.name) : undefined,
     secretsFor: secrets.secretsFor,
     secretsBack: secrets.secretsBack,
     wall: {
@@ -231,16 +270,24 @@ function openFleet(
   });
 }
 
-function describe(
-  fleet: Fleet,
-  server: string,
-  tool: string | undefined,
-): { serverVersion?: string | undefined; toolDigest?: string | undefined } {
-  const catalog = fleet.catalog(server);
-  if (catalog === undefined) return {};
+/** mcpd's own calls, that show whether a server's credential works: decided and on record like any other. */
+function provingOf(
+  audit: Audit,
+  orders: () => Orders,
+  facts: () => Facts,
+): NonNullable<FleetParts['proving']> {
+  const record = (server: string, tool: string, result: string) =>
+    audit.command({ by: 'mcpd', command: 'health', args: [server, tool], result });
   return {
-    serverVersion: catalog.serverVersion,
-    toolDigest: tool === undefined ? undefined : catalog.tools.get(tool)?.digest.slice(0, 16),
+    leave: async (server, proof) => {
+      const why = mayNotProve(orders(), server, proof, facts());
+      await record(server, proof.tool, why === undefined ? 'sent' : `not sent: ${why}`);
+      return why;
+    },
+    stands: (server, proof) => mayNotProve(orders(), server, proof, facts()) === undefined,
+    // The record of what was sent stands; a journal that fails now has said so itself.
+    ended: (server, { tool }, outcome) =>
+      void Promise.resolve(record(server, tool, outcome)).catch(() => undefined),
   };
 }
 

@@ -26,7 +26,7 @@ export async function vitalsFor(
       return { name, state, because, latencyMs: pingMs === null ? null : Math.round(pingMs * 100) / 100 };
     }),
   );
-  return { servers };
+  return { reasons: health.reasons, servers };
 }
 
 /** What a caller would find behind each server, in names that are safe to show. */

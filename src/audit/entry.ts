@@ -24,6 +24,8 @@ export type Facts = {
   readonly ordersVersion: string | undefined;
   /** Undefined where nothing was found, which is almost always. */
   readonly found: Found | undefined;
+  /** The `args` member, see argument-digest.ts; empty where there are none, or not yet. */
+  readonly args: string;
   readonly withPayload: boolean;
 };
 
@@ -42,6 +44,7 @@ export const payloadCharsMax = 1024 * 1024;
  *   decision   see decided.ts                                argBytes   UTF-8 bytes of `params`
  *   attempt    which try, from the second on                 found      { in, out }: what redaction found, name → count
  *   refusedBy  rule and reason, where it was not the decision that refused
+ *   args       argument → keyed digest of its value; in the outcome where the arguments are large
  *
  * A call that goes out has two: `decision` with phase `intent` before, `outcome` with `committed` after. Where it is made
  * again there is an intent for each try, and still one outcome. Every other call has one `outcome` that holds everything.
@@ -76,6 +79,7 @@ export function about(facts: Facts, granted: Granted | undefined, outside: Outsi
     text += `,"decision":${decisionText(facts.decision, facts.ordersVersion, granted, outside)}`;
   const params = message.kind === 'reply' ? message.answer.text : message.params;
   text += `,"argBytes":${params === undefined ? 0 : Buffer.byteLength(params)}`;
+  if (!withheld) text += facts.args;
   if (granted !== undefined && granted.attempt > 1) text += `,"attempt":${granted.attempt}`;
   if (facts.found !== undefined) text += facts.found.text(granted === undefined ? 'both' : 'in');
   if (facts.withPayload && params !== undefined)

@@ -10,7 +10,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '../domain/faults.ts';
-import { flawOf, own } from '../files/ours.ts';
+import { flawOf, openOurs, own } from '../files/ours.ts';
+import { hashOf, openingOf, type Link } from './chain.ts';
 
 const fileName = /^journal-(\d{6})\.jsonl$/;
 /** A line longer than this is not a record of ours. */
@@ -111,18 +112,28 @@ export function lfBefore(fd: number, end: number): number {
   return -1;
 }
 
-/** The number of the last record in one file; undefined in an empty one. */
-export function lastSeqIn(path: string): number | undefined {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+/** The last record of one file. */
+export type Last = {
+  readonly link: Link;
+  /** What it says that it follows; undefined in the format of before there was a chain. */
+  readonly prev: string | undefined;
+  /** Where it ends, its line feed included. */
+  readonly bytes: number;
+  /** Wall clock, milliseconds since 1970, as far as the record says. */
+  readonly wallMs: number | undefined;
+};
+
+/** Undefined in a file without a record. Throws `CONFIG_INVALID` for one that holds something else. */
+export function lastIn(path: string): Last | undefined {
+  const fd = openOurs(path, constants.O_RDONLY, 'to everybody');
+  if (fd === undefined) return undefined;
   try {
-    const head = Buffer.alloc(40);
     let end = lfBefore(fd, fstatSync(fd).size);
     // Lines that somebody else added or damaged are passed over, but not without end.
     for (let tries = 0; end >= 0 && tries < 1000; tries++) {
       const start = lfBefore(fd, end) + 1;
-      const read = readSync(fd, head, 0, Math.min(head.length, end - start), start);
-      const found = /^\{"seq":(\d{1,15}),/.exec(head.toString('latin1', 0, read))?.[1];
-      if (found !== undefined) return Number(found);
+      const found = recordAt(fd, start, end);
+      if (found !== undefined) return { ...found, bytes: end + 1 };
       end = start - 1;
     }
     if (end < 0) return undefined;
@@ -130,6 +141,54 @@ export function lastSeqIn(path: string): number | undefined {
   } finally {
     closeSync(fd);
   }
+}
+
+/** The first record of one file, if that is how it begins. */
+export function firstIn(path: string): Omit<Last, 'bytes'> | undefined {
+  return recordFrom(path, 0);
+}
+
+/** The record that begins at a place in a file; undefined where none does. Throws where there is no such file. */
+export function recordFrom(path: string, start: number): Omit<Last, 'bytes'> | undefined {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    const { size } = fstatSync(fd);
+    const window = Buffer.alloc(64 * 1024);
+    for (let from = start; from < Math.min(size, start + lineBytesMax);) {
+      const read = readSync(fd, window, 0, window.length, from);
+      if (read === 0) return undefined;
+      const at = window.subarray(0, read).indexOf(lf);
+      if (at >= 0) return recordAt(fd, start, from + at);
+      from += read;
+    }
+    return undefined;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function recordAt(fd: number, start: number, end: number): Omit<Last, 'bytes'> | undefined {
+  if (end - start > lineBytesMax) return undefined;
+  const line = Buffer.alloc(end - start);
+  let read = 0;
+  while (read < line.length) {
+    const count = readSync(fd, line, read, line.length - read, start + read);
+    if (count === 0) return undefined;
+    read += count;
+  }
+  const opening = openingOf(line);
+  if (opening === undefined) return undefined;
+  const wallMs = Date.parse(timeOf(line) ?? '');
+  return {
+    link: { seq: opening.seq, hash: hashOf(line) },
+    prev: opening.prev,
+    wallMs: Number.isNaN(wallMs) ? undefined : wallMs,
+  };
+}
+
+/** When a record says it was written. Ours stands near the beginning, before anything that came from outside. */
+export function timeOf(line: Buffer): string | undefined {
+  return /"time":"([^"]{20,30})"/.exec(line.toString('latin1', 0, 256))?.[1];
 }
 
 /** What went wrong with the journal, as a fault; a fault stays itself. */

@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from '../domain/message.ts';
 import { printable } from '../domain/printable.ts';
-import { objectAt, textOf, without, type Findings } from './query.ts';
+import type { Findings } from './query.ts';
+import { objectAt, textOf, without } from './query-filter.ts';
 
 const columns = ['TIME', 'ID', 'CALLER', 'WHAT', 'DECISION', 'OUTCOME', 'MS', 'WOULD', 'FOUND'] as const;
 /** Columns before this one are there even when they are empty. */
@@ -87,7 +88,7 @@ function cellsOf(record: JsonObject): readonly string[] {
         '',
       ];
     default: {
-      const rest = without(record, ['seq', 'time', 'kind']);
+      const rest = without(record, ['seq', 'prev', 'time', 'kind']);
       return [
         time,
         '',

@@ -1,21 +1,6 @@
-import type { Json, JsonObject } from '../domain/message.ts';
-
-/** Which records are wanted. Every member that is there must fit. */
-export type Filter = {
-  /** `TOOL`, or `SERVER/TOOL`. */
-  readonly tool?: string | undefined;
-  readonly caller?: string | undefined;
-  readonly correlation?: string | undefined;
-  /** An outcome (`refused`), an error (`rate-limited`, `UPSTREAM_TIMEOUT`), or `unknown`: it went out and nothing came back. */
-  readonly outcome?: string | undefined;
-  readonly server?: string | undefined;
-  /** Only what would have gone another way if everything were enforced. */
-  readonly would?: boolean | undefined;
-  /** Wall clock, milliseconds since 1970. */
-  readonly sinceMs?: number | undefined;
-  /** The newest so many. */
-  readonly limit: number;
-};
+import type { JsonObject } from '../domain/message.ts';
+import { fits, type Filter } from './query-filter.ts';
+import { alone, idOf, joined, Open, recordOf, roleOf, type Parts } from './query-join.ts';
 
 /**
  * What a query gives, oldest first. A call is one record with kind `call`: the members of its intent and of its outcome
@@ -27,36 +12,52 @@ export type Findings = {
   readonly unreadable: number;
 };
 
-/** Intents that wait for their outcome while we read. More than any daemon has in flight. */
-const openMax = 100_000;
+type Lines = AsyncIterable<string> | Iterable<string>;
+/** A record, and which line of the journal it begins with. */
+type Placed = { readonly record: JsonObject; readonly place: number };
 
-/** Reads lines, oldest first, as `readJournal` gives them. */
-export async function query(
-  lines: AsyncIterable<string> | Iterable<string>,
-  filter: Filter,
-): Promise<Findings> {
-  const open = new Map<string, JsonObject>();
-  const newest = new Newest(filter.limit);
-  let unreadable = 0;
+/**
+ * Reads lines, oldest first, as `readJournal` gives them, all of them: what the index must agree with, and what answers where
+ * there can be none. Gives the newest so many.
+ */
+export async function query(lines: Lines, filter: Filter, limit: number): Promise<Findings> {
+  const newest = new Newest(limit);
+  const counts = { unreadable: 0 };
+  for await (const found of scan(lines, counts)) if (fits(found.record, filter)) newest.add(found);
+  return { records: newest.inOrder(), unreadable: counts.unreadable };
+}
+
+/** The same without an end and without order: a call comes when it has ended, and those that have not come last. */
+export async function* queryAll(lines: Lines, filter: Filter): AsyncGenerator<JsonObject> {
+  for await (const { record } of scan(lines, { unreadable: 0 })) if (fits(record, filter)) yield record;
+}
+
+async function* scan(lines: Lines, counts: { unreadable: number }): AsyncGenerator<Placed> {
+  const open = new Open<Parts & { readonly place: number }>();
+  let place = 0;
   for await (const line of lines) {
-    // A cheap look first: most lines of a long journal belong to other calls.
-    if (filter.correlation !== undefined && !line.includes(filter.correlation)) continue;
+    place++;
     const record = recordOf(line);
     if (record === undefined) {
-      unreadable++;
+      counts.unreadable++;
       continue;
     }
-    if (record['kind'] === 'decision') {
-      if (!fitsSoFar(record, filter)) continue;
-      putOpen(open, record);
-      if (open.size > openMax) giveUpOldest(open, newest, filter);
-    } else if (record['kind'] === 'outcome') {
-      const call = callOf(record, open);
-      if (call !== undefined && fits(call, filter)) newest.add(call);
-    } else if (fits(record, filter)) newest.add(record);
+    const role = roleOf(record);
+    const id = idOf(record);
+    if (role === 'whole') yield { record: alone(record), place };
+    else if (role === 'intent') {
+      // A call that is made again has an intent for each try: it is the first one, with the number of the last.
+      const first = open.get(id);
+      const begun = first ?? { intent: record, last: undefined, outcome: undefined, place };
+      const tooMany = open.put(id, first === undefined ? begun : { ...begun, last: record });
+      if (tooMany !== undefined) yield { record: joined(tooMany), place: tooMany.place };
+    } else {
+      const call = open.take(id);
+      if (call !== undefined) yield { record: joined({ ...call, outcome: record }), place: call.place };
+    }
   }
-  while (open.size > 0) giveUpOldest(open, newest, filter);
-  return { records: newest.inOrder(), unreadable };
+  for (let call = open.takeOldest(); call !== undefined; call = open.takeOldest())
+    yield { record: joined(call), place: call.place };
 }
 
 /** `--since` of a command line: `2h`, `7d`, `30min`, `90s`, or a date → milliseconds since 1970. Throws a `USAGE` error. */
@@ -65,7 +66,7 @@ export function parseSince(text: string, nowMs: number): number {
   if (span !== null) return nowMs - Number(span[1]) * (unitMs.get(span[2] ?? '') ?? 0);
   const date = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
   if (!Number.isNaN(date)) return date;
-  throw Object.assign(new Error('no time that --since understands'), {
+  throw Object.assign(new Error('no time that --since and --until understand'), {
     code: 'USAGE',
     hint: 'Write a span such as 90s, 30min, 2h, 7d, or a date such as 2026-01-31 or 2026-01-31T12:00:00Z.',
   });
@@ -80,111 +81,27 @@ const unitMs: ReadonlyMap<string, number> = new Map([
   ['w', 604_800_000],
 ]);
 
-function recordOf(line: string): JsonObject | undefined {
-  try {
-    const record = JSON.parse(line) as Json;
-    return typeof record === 'object' && record !== null && !Array.isArray(record) ? record : undefined;
-  } catch {
-    // Somebody edited the file, or the disk did. It is counted, and the rest is still worth reading.
-    return undefined;
-  }
-}
-
-/** A call that is made again has an intent for each try: it is the first one, with the number of the last. */
-function putOpen(open: Map<string, JsonObject>, intent: JsonObject): void {
-  const id = textOf(intent['id']);
-  const first = open.get(id);
-  open.set(id, first === undefined ? intent : { ...first, attempt: intent['attempt'] ?? null });
-}
-
-/** The whole call; undefined for an outcome whose intent did not fit the filter. */
-function callOf(outcome: JsonObject, open: Map<string, JsonObject>): JsonObject | undefined {
-  if (outcome['committed'] !== true) return { ...outcome, kind: 'call' };
-  const id = textOf(outcome['id']);
-  const intent = open.get(id);
-  if (intent === undefined) return undefined;
-  open.delete(id);
-  const ending = without(outcome, ['seq', 'time', 'committed']);
-  const places = { outcomeSeq: outcome['seq'] ?? null, endedAt: outcome['time'] ?? null };
-  const found = { ...objectAt(intent, 'found'), ...objectAt(outcome, 'found') };
-  const joined = { ...without(intent, ['phase']), ...ending, kind: 'call', ...places };
-  return Object.keys(found).length === 0 ? joined : { ...joined, found };
-}
-
-export function without(record: JsonObject, names: readonly string[]): JsonObject {
-  return Object.fromEntries(Object.entries(record).filter(([name]) => !names.includes(name)));
-}
-
-function giveUpOldest(open: Map<string, JsonObject>, newest: Newest, filter: Filter): void {
-  for (const [id, intent] of open) {
-    open.delete(id);
-    const call = { ...without(intent, ['phase']), kind: 'call', outcome: 'unknown' };
-    if (fits(call, filter)) newest.add(call);
-    return;
-  }
-}
-
-function fits(record: JsonObject, filter: Filter): boolean {
-  if (!fitsSoFar(record, filter)) return false;
-  return (
-    filter.outcome === undefined || record['outcome'] === filter.outcome || record['error'] === filter.outcome
-  );
-}
-
-/** Whether enforcing what is only observed would have given another verdict, or a limit would have refused. */
-function differs(record: JsonObject): boolean {
-  const decision = objectAt(record, 'decision');
-  const { kind, limit } = objectAt(decision, 'would');
-  return limit !== undefined || (kind !== undefined && kind !== decision['kind']);
-}
-
-/** Everything but the outcome, which an intent does not know yet. */
-function fitsSoFar(record: JsonObject, filter: Filter): boolean {
-  if (filter.correlation !== undefined && !belongsTo(filter.correlation, textOf(record['id']))) return false;
-  if (filter.caller !== undefined && record['caller'] !== filter.caller) return false;
-  if (filter.server !== undefined && record['server'] !== filter.server) return false;
-  if (filter.tool !== undefined && !isTool(record, filter.tool)) return false;
-  if (filter.would === true && !differs(record)) return false;
-  return filter.sinceMs === undefined || Date.parse(textOf(record['time'])) >= filter.sinceMs;
-}
-
-/** A message to all servers at once has a part for each, whose ids begin with its own: `ID/fs`. */
-function belongsTo(correlation: string, id: string): boolean {
-  return id === correlation || id.startsWith(`${correlation}/`);
-}
-
-function isTool(record: JsonObject, wanted: string): boolean {
-  const target = objectAt(record, 'target');
-  if (target['kind'] !== 'tool') return false;
-  const name = textOf(target['name']);
-  return name === wanted || `${textOf(record['server'])}/${name}` === wanted;
-}
-
-export function objectAt(record: JsonObject, key: string): JsonObject {
-  const value = record[key];
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
-}
-
-export function textOf(value: Json | undefined): string {
-  return typeof value === 'string' ? value : '';
-}
-
 /** Keeps the newest so many, by their place in the journal. */
 class Newest {
   readonly #limit: number;
-  #records: JsonObject[] = [];
+  #found: Placed[] = [];
 
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  add(record: JsonObject): void {
-    this.#records.push(record);
-    if (this.#records.length >= 2 * this.#limit + 1000) this.#records = this.inOrder();
+  add(found: Placed): void {
+    this.#found.push(found);
+    if (this.#found.length >= 2 * this.#limit + 1000) this.#trim();
   }
 
   inOrder(): JsonObject[] {
-    const sorted = this.#records.sort((a, b) => Number(a['seq']) - Number(b['seq']));
-    return this.#limit <= 0 ? [] : sorted.slice(-this.#limit);
+    this.#trim();
+    return this.#found.map(({ record }) => record);
+  }
+
+  #trim(): void {
+    this.#found.sort((a, b) => a.place - b.place);
+    this.#found = this.#limit <= 0 ? [] : this.#found.slice(-this.#limit);
   }
 }

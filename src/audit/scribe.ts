@@ -1,79 +1,81 @@
-import type { Clock } from '../domain/clock.ts';
+import type { Durability } from '../domain/care.ts';
 import { Fault } from '../domain/faults.ts';
-import type { Journal } from './journal.ts';
+import { Backlog, type Line } from './backlog.ts';
+import { HeldJournal, type HeldParts } from './held-journal.ts';
+import { Recovery } from './recovery.ts';
+import type { Later } from './syncs.ts';
+import { Upkeep, type UpkeepTerms } from './upkeep.ts';
 
-/** Runs something later; gives the way to call it off. */
-export type Later = (afterMs: number, run: () => void) => () => void;
-
-export type ScribeParts = {
-  /** Opens the journal: at start, and again after a failure. */
-  readonly open: () => Journal;
-  readonly clock: Clock;
+export type ScribeParts = HeldParts & {
   /** Called before each write: what must be kept no later than the records. Throws `AUDIT_UNAVAILABLE`, and none is written. */
   readonly before?: () => void;
   /** Told when the journal fails (with the fault) and when it works again (with undefined). Must not throw. */
   readonly onTrouble?: (fault: Fault | undefined) => void;
+  /** Checkpoints and retention; without them there are none. */
+  readonly upkeep?: UpkeepTerms;
   readonly later?: Later;
   /** Lines that nobody waits for, kept while the journal cannot be written. */
   readonly keptLinesMax?: number;
   readonly keptCharsMax?: number;
+  /** Groups of calls that wait for the disk, and how long it may take; beyond both, calls are refused. */
+  readonly waitingMax?: number;
+  readonly slowAfterMs?: number;
 };
 
-type Line = { readonly text: string; readonly kept: boolean };
-
-/** How long a failed journal is left alone before the next try. */
-const retryAfterMs = 1000;
-/** How often the scribe looks whether the file is still the one it writes to. */
-const checkEveryMs = 1000;
-const keptLinesMaxDefault = 10_000;
-const keptCharsMaxDefault = 16 * 1024 * 1024;
+/** Who waits for the lines of one write: for the system, and for the disk. */
+type Group = Partial<Record<Durability, PromiseWithResolvers<void>>>;
 
 /**
- * Writes what was said in one turn of the event loop with one write. Numbers the records. A line is a JSON object text
- * without a `seq`; it must hold no line feed. A hash chain, once wanted, belongs into `#write`.
+ * Writes what was said in one turn of the event loop with one write, and has the disk confirm it for those who need that.
+ * A line is a JSON object text without `seq` and `prev`; it must hold no line feed.
  */
 export class Scribe {
   readonly #parts: ScribeParts;
-  readonly #keptLinesMax: number;
-  readonly #keptCharsMax: number;
-  #journal: Journal | undefined;
-  #lastSeq = 0;
-  #lines: Line[] = [];
-  #chars = 0;
-  #group: PromiseWithResolvers<void> | undefined;
-  #scheduled = false;
-  #trouble: Fault | undefined;
-  #failedAtMs = 0;
-  #checkedAtMs: number;
-  #lost = 0;
-  #cancelRetry: (() => void) | undefined;
+  readonly #later: Later;
+  readonly #held: HeldJournal;
+  readonly #backlog: Backlog;
+  readonly #recovery: Recovery;
+  readonly #upkeep: Upkeep | undefined;
+  #group: Group = {};
+  #isScheduled = false;
   #closed = false;
 
   /** Throws `CONFIG_INVALID` when the journal is not ours alone. A disk that fails at start is tried again later. */
   constructor(parts: ScribeParts) {
+    const { clock, keptLinesMax = 10_000, keptCharsMax = 16 * 1024 * 1024 } = parts;
     this.#parts = parts;
-    this.#keptLinesMax = parts.keptLinesMax ?? keptLinesMaxDefault;
-    this.#keptCharsMax = parts.keptCharsMax ?? keptCharsMaxDefault;
-    this.#checkedAtMs = parts.clock.steadyMs();
+    this.#later = parts.later ?? laterUnref;
+    this.#held = new HeldJournal(parts);
+    this.#backlog = new Backlog({ linesMax: keptLinesMax, charsMax: keptCharsMax });
+    this.#recovery = new Recovery({
+      clock,
+      later: this.#later,
+      held: this.#held,
+      backlog: this.#backlog,
+      say: (texts) => this.#say(texts),
+      onTrouble: (fault) => this.#refuseAll(fault),
+      onWorks: () => this.#goOn(),
+      waitingMax: parts.waitingMax ?? 4096,
+      slowAfterMs: parts.slowAfterMs ?? 5000,
+    });
     try {
-      this.#put([this.#own('started')]);
+      this.#say([this.#held.own('started')]);
     } catch (reason) {
       const fault = Fault.from(reason);
       if (fault.code !== 'AUDIT_UNAVAILABLE') throw fault;
-      this.#fail(fault, []);
+      this.#recovery.unwritten(fault, []);
     }
+    this.#upkeep = parts.upkeep === undefined ? undefined : this.#startUpkeep(parts.upkeep);
   }
 
   /** False from a failed write until a successful one. */
   get healthy(): boolean {
-    return this.#trouble === undefined && !this.#closed;
+    return this.#recovery.trouble === undefined && !this.#closed;
   }
 
   /** Whether a line would be written now. A journal that failed a second ago or earlier is tried with a real write. */
   ready(): boolean {
-    if (this.#trouble === undefined) return !this.#closed;
-    if (this.#closed || this.#parts.clock.steadyMs() - this.#failedAtMs < retryAfterMs) return false;
-    return this.#recover();
+    return !this.#closed && this.#recovery.ready();
   }
 
   /** Throws `AUDIT_UNAVAILABLE`, with the reason, unless `ready`. */
@@ -81,12 +83,16 @@ export class Scribe {
     if (!this.ready()) throw this.#refusal();
   }
 
-  /** Resolves when the line is written, rejects with `AUDIT_UNAVAILABLE`. All lines of a group share the promise. */
-  append(text: string): Promise<void> {
+  /**
+   * Resolves when the line is as safe as is asked for, rejects with `AUDIT_UNAVAILABLE`. `os`: the system has it. `disk`: the
+   * disk has it; calls that come at the same time share one sync. All lines of a group share the promise.
+   */
+  append(text: string, durability: Durability): Promise<void> {
     if (!this.ready()) return Promise.reject(this.#refusal());
-    this.#group ??= Promise.withResolvers<void>();
-    const { promise } = this.#group;
-    const first = !this.#scheduled;
+    const busy = durability === 'disk' ? this.#recovery.syncs.busy : undefined;
+    if (busy !== undefined) return Promise.reject(busy);
+    const { promise } = (this.#group[durability] ??= Promise.withResolvers<void>());
+    const first = !this.#isScheduled;
     this.#add({ text, kept: false });
     // The first in a turn of the loop does not wait for the turn to end: a lone caller would only lose time. Those that
     // come in the same turn after it are one group.
@@ -97,157 +103,131 @@ export class Scribe {
   /** Goes with the next group. Kept while the journal fails, up to a bound; what is beyond it is counted as lost. */
   note(text: string): void {
     const usable = this.ready();
-    const full = this.#lines.length >= this.#keptLinesMax || this.#chars + text.length > this.#keptCharsMax;
-    if (this.#closed || (!usable && full)) this.#lost++;
+    if (this.#closed || (!usable && !this.#backlog.hasRoomFor(text))) this.#backlog.lose();
     else this.#add({ text, kept: true });
   }
 
-  /** Everything said so far is written when this resolves. Rejects with `AUDIT_UNAVAILABLE`. */
-  flush(): Promise<void> {
+  /** Everything said so far is as safe as is asked for when this resolves. Rejects with `AUDIT_UNAVAILABLE`. */
+  async flush(durability: Durability = 'os'): Promise<void> {
     this.#writeGroup();
-    return this.ready() ? Promise.resolve() : Promise.reject(this.#refusal());
+    this.#seal();
+    this.mustBeReady();
+    if (durability === 'os') return;
+    const { busy } = this.#recovery.syncs;
+    if (busy !== undefined) throw busy;
+    await this.#recovery.syncs.wait();
   }
 
-  /** Writes what is left, syncs, closes. Later lines are refused. Rejects when something could not be saved. */
+  /** Writes what is left, syncs, signs, closes. Later lines are refused. Rejects when something could not be saved. */
   async close(): Promise<void> {
     if (this.#closed) return;
     try {
-      await this.flush();
-      this.#journal?.sync();
+      await this.flush('disk');
     } finally {
+      await this.#upkeep?.close();
+      const isWell = this.healthy;
       this.#closed = true;
-      this.#cancelRetry?.();
-      this.#journal?.close();
-      this.#journal = undefined;
+      this.#recovery.stop();
+      if (isWell) this.#held.shut();
+      else this.#held.letGo();
     }
   }
 
   #add(line: Line): void {
-    this.#lines.push(line);
-    this.#chars += line.text.length;
-    if (this.#trouble !== undefined) return;
+    this.#backlog.add(line);
+    if (!this.healthy) return;
     // A turn that says very much does not get to fill the memory.
-    if (this.#chars > this.#keptCharsMax || this.#lines.length > this.#keptLinesMax) this.#writeGroup();
-    else if (!this.#scheduled) {
-      this.#scheduled = true;
+    if (this.#backlog.isFull) this.#writeGroup();
+    else if (!this.#isScheduled) {
+      this.#isScheduled = true;
       setImmediate(() => {
-        this.#scheduled = false;
+        this.#isScheduled = false;
         this.#writeGroup();
+        this.#seal();
       });
     }
   }
 
   #writeGroup(): void {
-    if (this.#trouble !== undefined || this.#closed || this.#lines.length === 0) return;
-    const lines = this.#lines;
-    const group = this.#group;
-    this.#group = undefined;
-    this.#lines = [];
-    this.#chars = 0;
+    if (!this.healthy || this.#backlog.isEmpty) return;
+    const { os, disk } = this.#group;
+    this.#group = {};
+    const lines = this.#backlog.take();
     try {
-      this.#put(lines);
-      group?.resolve();
+      this.#put(lines.map(({ text }) => text));
     } catch (reason) {
-      this.#fail(Fault.from(reason), lines);
-      group?.reject(this.#refusal());
+      this.#group = { ...(os && { os }), ...(disk && { disk }) };
+      return this.#recovery.unwritten(Fault.from(reason), lines);
     }
+    os?.resolve();
+    if (disk !== undefined) this.#recovery.syncs.wait().then(() => disk.resolve(), disk.reject);
   }
 
   /** Writes lines now, all or none. */
-  #put(lines: readonly Line[]): void {
+  #put(texts: readonly string[]): void {
     this.#parts.before?.();
-    this.#write(this.#checked(), lines);
+    if (this.#held.write(texts) === 'next file') this.#upkeep?.soon();
   }
 
-  #write(journal: Journal, lines: readonly Line[]): void {
-    let seq = this.#lastSeq;
-    let text = '';
-    for (const line of lines) text += `{"seq":${++seq},${line.text.slice(1)}\n`;
-    journal.write(text);
-    this.#lastSeq = seq;
+  /** At the end of a turn, once for all of its groups: the calls of the turn are on their way and do not wait for it. */
+  #seal(): void {
+    try {
+      this.#held.seal();
+    } catch (reason) {
+      this.#recovery.unwritten(Fault.from(reason), []);
+    }
   }
 
-  /** The journal, opened anew when it is not open or when somebody meddled with its file. */
-  #checked(): Journal {
-    const now = this.#parts.clock.steadyMs();
-    const journal = this.#journal;
-    if (journal === undefined) return this.#open(undefined);
-    if (now - this.#checkedAtMs < checkEveryMs) return journal;
-    this.#checkedAtMs = now;
-    if (journal.intact()) return journal;
-    journal.close();
-    this.#journal = undefined;
-    return this.#open(journal.file);
+  /** Writes and seals what the journal says of itself. */
+  #say(texts: readonly string[]): void {
+    this.#put(texts);
+    this.#held.seal();
   }
 
-  #open(meddledFile: string | undefined): Journal {
-    const journal = this.#parts.open();
-    this.#journal = journal;
-    // Never back: a journal that was removed while we ran goes on counting where the old one stood.
-    this.#lastSeq = Math.max(this.#lastSeq, journal.lastSeq);
-    const repairs: Line[] = [];
-    if (meddledFile !== undefined)
-      repairs.push(this.#own('changed', `,"file":${JSON.stringify(meddledFile)}`));
-    if (journal.tornBytes > 0) repairs.push(this.#own('torn-tail', `,"bytes":${journal.tornBytes}`));
-    if (repairs.length > 0) this.#write(journal, repairs);
-    return journal;
-  }
-
-  #fail(fault: Fault, lines: readonly Line[]): void {
-    this.#journal?.close();
-    this.#journal = undefined;
-    this.#trouble = fault;
-    this.#failedAtMs = this.#parts.clock.steadyMs();
-    // The calls behind the other lines are not made; these tell of things that happened, so they are not forgotten.
-    this.#lines = [...lines.filter((line) => line.kept), ...this.#lines];
-    this.#chars = this.#lines.reduce((sum, line) => sum + line.text.length, 0);
-    this.#retryLater();
-    this.#parts.onTrouble?.(fault);
-  }
-
-  /** Without this, a red readiness check would keep away the very calls that could turn it green. */
-  #retryLater(): void {
-    this.#cancelRetry?.();
-    this.#cancelRetry = (this.#parts.later ?? laterUnref)(retryAfterMs, () => {
-      if (!this.ready() && !this.#closed) this.#retryLater();
+  #startUpkeep(terms: UpkeepTerms): Upkeep {
+    return new Upkeep(terms, {
+      clock: this.#parts.clock,
+      later: this.#later,
+      journal: () => (this.healthy ? this.#held.open : undefined),
+      synced: () => this.#recovery.syncs.wait(),
+      record: (repairs) => {
+        try {
+          this.#say(repairs.map((it) => this.#held.own(it.kind, it.members)));
+        } catch (reason) {
+          this.#recovery.unwritten(Fault.from(reason), []);
+          throw reason;
+        }
+      },
+      jumpedWithin: (ms) => this.#held.jumpedWithin(ms),
     });
   }
 
-  #recover(): boolean {
-    const lines = this.#lines;
-    const lost = this.#lost === 0 ? [] : [this.#own('lost', `,"count":${this.#lost}`)];
-    try {
-      this.#put([this.#own('recovered'), ...lost, ...lines]);
-    } catch (reason) {
-      this.#journal?.close();
-      this.#journal = undefined;
-      this.#trouble = Fault.from(reason);
-      this.#failedAtMs = this.#parts.clock.steadyMs();
-      return false;
-    }
-    this.#lines = [];
-    this.#chars = 0;
-    this.#lost = 0;
-    this.#trouble = undefined;
-    this.#cancelRetry?.();
-    this.#cancelRetry = undefined;
-    this.#parts.onTrouble?.(undefined);
-    return true;
+  /** The calls that wait are not made; the other lines tell of things that happened, so they are not forgotten. */
+  #refuseAll(fault: Fault): void {
+    const { os, disk } = this.#group;
+    this.#group = {};
+    this.#backlog.putBack(this.#backlog.take().filter((line) => line.kept));
+    os?.reject(this.#refusal());
+    disk?.reject(this.#refusal());
+    this.#parts.onTrouble?.(fault);
   }
 
-  /** A record of the journal about itself. */
-  #own(kind: 'started' | 'recovered' | 'lost' | 'torn-tail' | 'changed', members = ''): Line {
-    const time = new Date(this.#parts.clock.wallMs()).toISOString();
-    return { text: `{"kind":"${kind}","time":"${time}"${members}}`, kept: true };
+  #goOn(): void {
+    this.#parts.onTrouble?.(undefined);
+    // What was said while the disk was asked.
+    this.#writeGroup();
+    this.#seal();
   }
 
   #refusal(): Fault {
-    if (this.#closed) return new Fault('AUDIT_UNAVAILABLE', { detail: 'the journal is closed' });
-    const { detail, hint } = this.#trouble ?? {};
+    const fault = this.#recovery.trouble;
+    if (fault === undefined || this.#closed)
+      return new Fault('AUDIT_UNAVAILABLE', { detail: 'the journal is closed' });
+    const { detail, hint } = fault;
     return new Fault('AUDIT_UNAVAILABLE', {
       ...(detail === undefined ? {} : { detail }),
       ...(hint === undefined ? {} : { hint }),
-      cause: this.#trouble,
+      cause: fault,
     });
   }
 }

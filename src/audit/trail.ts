@@ -1,13 +1,15 @@
 import type { Arrival, Call } from '../domain/call.ts';
 import type { Principal, Session } from '../domain/caller.ts';
+import type { Durability } from '../domain/care.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Decision, Finding } from '../domain/decision.ts';
 import { Fault } from '../domain/faults.ts';
+import type { JsonText } from '../domain/message.ts';
 import type { Orders } from '../domain/orders.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import { Pass, type Grounds } from '../domain/pass.ts';
-import { printableJson } from '../domain/printable.ts';
 import type { Upcall } from '../domain/upstream.ts';
+import { argumentsText, type ArgumentDigest } from './argument-digest.ts';
 import { Found } from './decided.ts';
 import {
   about,
@@ -19,7 +21,8 @@ import {
   type Described,
   type Facts,
 } from './entry.ts';
-import { outsideText, type Outside, type Redact } from './outside.ts';
+import type { Redact } from './outside.ts';
+import { Pen } from './pen.ts';
 import { outcomeText, resultPayload } from './result.ts';
 import type { Scribe } from './scribe.ts';
 import { SignIns } from './sign-ins.ts';
@@ -32,7 +35,14 @@ export type AuditParts = {
   readonly describe: (server: string, tool: string | undefined) => Described;
   /** Undefined for a server that does not exist: its payloads are not kept. */
   readonly policyOf: (server: string) => { readonly recordPayloads: boolean } | undefined;
+  /** How safe the intent must be before a call goes out. Where nobody says, it is on the disk. */
+  readonly durabilityOf?: ((call: Call) => Durability) | undefined;
+  /** What stands for the value of an argument. Without it, arguments are on record as resources and payloads only. */
+  readonly digest?: ArgumentDigest | undefined;
 };
+
+/** Arguments of so many characters have their digests in the intent. Those of larger ones wait for the outcome. */
+const digestsAtOnceChars = 4096;
 
 /** Where every call is put on record. */
 export class Audit {
@@ -43,7 +53,7 @@ export class Audit {
 
   constructor(parts: AuditParts) {
     this.#parts = parts;
-    this.#pen = new Pen(parts);
+    this.#pen = new Pen({ ...parts, note: (line) => parts.scribe.note(line) });
   }
 
   get healthy(): boolean {
@@ -72,9 +82,9 @@ export class Audit {
   };
 
   /** Resolves when the command is written. When it rejects, the record is kept and written once the journal works. */
-  readonly command = (record: CommandRecord): Promise<void> => {
+  readonly command = (record: CommandRecord, durability: Durability = 'os'): Promise<void> => {
     this.#pen.note(commandEntry(record, this.#pen.time(), this.#pen.outside));
-    return this.#parts.scribe.flush();
+    return this.#parts.scribe.flush(durability);
   };
 
   /** Everything said so far is written when this resolves. */
@@ -157,13 +167,12 @@ export class CallTrail {
     }
     this.#stage = 'committing';
     this.#ordersVersion = grounds.ordersVersion;
-    const { approval, receipt, attempt } = grounds;
-    const granted = { approvedBy: approval.by, receipt, attempt };
-    await this.#parts.scribe.append(
-      this.#pen.finish(intentEntry(this.#facts(), granted, this.#pen.time(), this.#pen.outside)),
-    );
-    if (this.#closed())
-      throw new Fault('BUG', { detail: 'the trail was closed before its intent was written' });
+    const granted = { approvedBy: grounds.approval.by, receipt: grounds.receipt, attempt: grounds.attempt };
+    // To hash a large argument takes longer than everything else here, and the caller waits.
+    const facts = this.#facts(this.#isLarge() ? '' : this.#args());
+    const line = this.#pen.finish(intentEntry(facts, granted, this.#pen.time(), this.#pen.outside));
+    await this.#parts.scribe.append(line, this.#parts.durabilityOf?.(grounds.call) ?? 'disk');
+    if (this.#closed()) throw new Fault('BUG', { detail: 'closed before its intent was written' });
     this.#stage = 'open';
     this.#intents++;
     return Pass.issue(grounds);
@@ -177,8 +186,8 @@ export class CallTrail {
     const { outside } = this.#pen;
     const which =
       this.#intents > 0
-        ? `,"id":${JSON.stringify(this.#arrival.id)},"committed":true${this.#found?.text('out') ?? ''}`
-        : about(this.#facts(), undefined, outside);
+        ? `,"id":${JSON.stringify(this.#arrival.id)},"committed":true${this.#isLarge() ? this.#args() : ''}${this.#found?.text('out') ?? ''}`
+        : about(this.#facts(this.#args()), undefined, outside);
     const how = outcomeText(outcome, this.#call, this.#decision, outside);
     const tookMs = Math.round((this.#parts.clock.steadyMs() - this.#openedMs) * 1000) / 1000;
     const line = `{"kind":"outcome","time":"${this.#pen.time()}"${which}${how},"durationMs":${tookMs}}`;
@@ -197,7 +206,7 @@ export class CallTrail {
     return this.#stage === 'closed';
   }
 
-  #facts(): Facts {
+  #facts(args: string): Facts {
     const { server } = this.#arrival;
     const target = this.#call?.target;
     return {
@@ -211,49 +220,31 @@ export class CallTrail {
       decision: this.#decision,
       ordersVersion: this.#ordersVersion,
       found: this.#found,
+      args,
       withPayload: this.#withPayload(),
     };
+  }
+
+  #isLarge(): boolean {
+    return (this.#params()?.length ?? 0) > digestsAtOnceChars;
+  }
+
+  /** The digests of the arguments. Only of a known caller's: what a stranger sends is not worth the work. */
+  #args(): string {
+    const params = this.#params();
+    if (this.#parts.digest === undefined || params === undefined) return '';
+    return argumentsText(params, this.#parts.digest, this.#pen.outside);
+  }
+
+  /** Of a call that has arguments, as they were judged and go out. */
+  #params(): JsonText | undefined {
+    const { target, message } = this.#call ?? {};
+    const takesSome = target?.kind === 'tool' || target?.kind === 'prompt';
+    return takesSome && message !== undefined && message.kind !== 'reply' ? message.params : undefined;
   }
 
   /** Only for a known caller: the payload of a stranger is not worth the disk. */
   #withPayload(): boolean {
     return this.#call !== undefined && this.#parts.policyOf(this.#arrival.server)?.recordPayloads === true;
-  }
-}
-
-/** Makes finished lines. */
-class Pen {
-  readonly outside: Outside;
-  readonly #scribe: Scribe;
-  readonly #clock: Clock;
-  readonly #redact: Redact;
-  #timeMs = Number.NaN;
-  #time = '';
-
-  constructor({ scribe, clock, redact }: AuditParts) {
-    this.#scribe = scribe;
-    this.#clock = clock;
-    this.#redact = redact;
-    this.outside = outsideText(redact);
-  }
-
-  /** Now. Many records share a millisecond, and wording one costs a tenth of a record. */
-  time(): string {
-    const now = this.#clock.wallMs();
-    if (now !== this.#timeMs) {
-      this.#timeMs = now;
-      this.#time = new Date(now).toISOString();
-    }
-    return this.#time;
-  }
-
-  /** Redacted, one line, and nothing in it that a terminal or a line splitter would obey (log injection, CWE-117). */
-  finish(line: string, redacted = ''): string {
-    const clean = this.#redact(line);
-    return printableJson(redacted === '' ? clean : `${clean.slice(0, -1)}${redacted}}`);
-  }
-
-  note(line: string, redacted = ''): void {
-    this.#scribe.note(this.finish(line, redacted));
   }
 }

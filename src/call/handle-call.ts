@@ -18,9 +18,18 @@ import { judgedOf, nameCall, opensSession } from './name-call.ts';
 /** The life of a call. Read this first. */
 export async function handleCall(arrival: Arrival, plane: DataPlane): Promise<Outcome> {
   const trail = plane.audit.open(arrival);
-  const outcome = cleanly(await carryOut(arrival, plane, trail), plane);
+  const outcome = worded(await carryOut(arrival, plane, trail), plane);
   trail.close(outcome);
   return outcome;
+}
+
+/** What cannot be worded without its secrets is not said, and is on record all the same. */
+function worded(outcome: Outcome, plane: DataPlane): Outcome {
+  try {
+    return cleanly(outcome, plane);
+  } catch (reason) {
+    return { kind: 'failed', fault: Fault.from(reason) };
+  }
 }
 
 async function carryOut(arrival: Arrival, plane: DataPlane, trail: Trail): Promise<Outcome> {

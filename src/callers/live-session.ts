@@ -1,16 +1,33 @@
 import type { Outlet } from '../domain/call.ts';
 import type { Agreed, Principal, Session } from '../domain/caller.ts';
 import { Fault } from '../domain/faults.ts';
+import type { Request } from '../domain/message.ts';
 import type { RedactedJson } from '../domain/redacted.ts';
-import { opensNoLess } from './opens-no-less.ts';
+import { admitted, opensNoLess } from './opens-no-less.ts';
 import type { Replay } from './replay.ts';
 import { Streams, type EventStream, type Place } from './streams.ts';
 
 /** A standing stream whose reader needs no event ids: it cannot come back for what it missed. */
 export type Stream = Outlet & { readonly close: () => void };
 
-/** Credentials that may come and go in one session: rotated keys, tokens with ever better scopes. */
-const credentialsMax = 16;
+/** What is kept of a session so that it may be resumed after a restart of mcpd. */
+export type Keeping = {
+  /** Another credential was used in it. */
+  readonly showed: () => void;
+  /** It cannot be resumed any more. */
+  readonly forget: () => void;
+};
+
+/** A session that is being brought back after a restart: nobody may use it before it is. */
+export type Return = {
+  /** The one request that introduces its new child. */
+  readonly hello: Request;
+  /** See `offersOf`. */
+  readonly offers: string;
+};
+
+/** The standing stream of a session as an earlier run of mcpd named its events; see `streams.ts`. */
+const earlierStanding = /^[A-Za-z0-9_-]{8}\.0\.\d{1,9}(?:\.\d{1,9})?$/;
 
 /** One caller's standing conversation with one server (legacy era), and the streams on which it is told things. */
 export class LiveSession implements Session {
@@ -20,6 +37,12 @@ export class LiveSession implements Session {
   readonly era = 'legacy';
   agreed: Agreed | undefined = undefined;
   usedAt: number;
+  /** Undefined where it ends with mcpd. */
+  keeping: Keeping | undefined = undefined;
+  /** While it is being brought back. */
+  returning: Return | undefined = undefined;
+  /** Whether it was open before mcpd was started. */
+  isResumed = false;
   readonly #replay: Replay;
   /** Each credential that was used in it, by what it is called on record; the last one stands in `#last`, too. */
   readonly #shown = new Map<string | undefined, Principal>();
@@ -38,24 +61,18 @@ export class LiveSession implements Session {
     this.#shown.set(principal.via, principal);
   }
 
-  /**
-   * Whether a credential may be used here: one of the same caller that opens no less than any before it. A session is full of
-   * what those opened: answers that can be read again, questions that wait for a reply. Whoever has stolen a lesser
-   * credential of the caller and a session id would have all of that.
-   */
+  /** Whether a credential may be used here; see `admitted`. */
   admits(principal: Principal): boolean {
-    if (principal === this.#last) return true;
-    if (principal.name !== this.principal.name) return false;
-    if (this.#shown.size >= credentialsMax && !this.#shown.has(principal.via)) return false;
-    for (const before of this.#shown.values()) if (!opensNoLess(principal, before)) return false;
-    return true;
+    return principal === this.#last || admitted(principal, this.shown());
   }
 
   /** A credential that is admitted is used. */
   use(principal: Principal): void {
     if (principal === this.#last) return;
     this.#last = principal;
+    const before = this.#shown.get(principal.via);
     this.#shown.set(principal.via, principal);
+    if (before === undefined || !opensNoLess(before, principal)) this.keeping?.showed();
   }
 
   /** Every credential that was used in it. */
@@ -83,7 +100,12 @@ export class LiveSession implements Session {
 
   /** Where a reader of one of this session's streams stopped; undefined when it cannot go on from there. */
   placeOf(eventId: string): Place | undefined {
-    return this.#streams?.placeOf(eventId);
+    const place = this.#streams?.placeOf(eventId);
+    if (place !== undefined || !this.isResumed || !earlierStanding.test(eventId)) return place;
+    // What was on the standing stream before the restart is gone, as the child is that said it. What is on it now has not
+    // been read by whoever still names an event of then; unless some of it is lost, that is all of it.
+    const { standing } = this;
+    return standing.has(0) ? { stream: standing, after: 0 } : undefined;
   }
 
   /**
@@ -92,6 +114,9 @@ export class LiveSession implements Session {
    */
   attach(stream: Stream): void {
     if (this.streaming) throw new Fault('SESSION_BUSY');
+    // Such a stream cannot be come back to, and with it ends the session.
+    this.keeping?.forget();
+    this.keeping = undefined;
     this.#plain = stream;
     const waiting = { send: stream.send, mark: () => undefined, close: () => undefined };
     this.standing.readOn(waiting, false);

@@ -9,6 +9,13 @@ export type ReplayBounds = {
   readonly allBytesMax: number;
 };
 
+/** What readers of sessions' streams may come back for. */
+export const usualReplay: ReplayBounds = {
+  eventsMax: 1000,
+  bytesMax: 8 * 1024 * 1024,
+  allBytesMax: 64 * 1024 * 1024,
+};
+
 /** A stream whose events are kept. */
 export type Origin = {
   /** Told that this event and all before it cannot be had any more. */

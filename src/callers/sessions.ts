@@ -1,20 +1,23 @@
 import { randomBytes } from 'node:crypto';
-import type { Agreed, Principal, Session } from '../domain/caller.ts';
+import type { Principal, Session } from '../domain/caller.ts';
 import type { Arrival, Call, Outlet } from '../domain/call.ts';
 import type { Clock } from '../domain/clock.ts';
 import { Fault } from '../domain/faults.ts';
-import type { Answer, JsonObject } from '../domain/message.ts';
+import type { Answer, Request } from '../domain/message.ts';
 import type { Upcall } from '../domain/upstream.ts';
 import { objectOf } from '../protocol/codec.ts';
-import { metaKeys, metaOf } from '../protocol/era.ts';
+import { agreedOn, ofOneRequest } from './agreed.ts';
 import { LiveSession } from './live-session.ts';
-import { Replay, type ReplayBounds } from './replay.ts';
+import { Replay, usualReplay } from './replay.ts';
+import { offersOf, type Asleep, type SessionMemory } from './session-memory.ts';
 
 export type SessionBounds = {
   readonly sessionsMax: number;
   readonly perCallerMax: number;
   /** A session that nobody used for this long, and that has no open stream, ends. */
   readonly idleMs: number;
+  /** What is kept of one stream for a reader to come back to: no more than it may leave unread, or it would be cut off again. */
+  readonly replayBytesMax?: number;
 };
 
 export type SessionParts = {
@@ -22,13 +25,8 @@ export type SessionParts = {
   readonly bounds: SessionBounds;
   /** Told when a session ends, so that its child can be stopped. */
   readonly onEnd: (session: Session) => void;
-};
-
-/** What readers of a session's streams may come back for. */
-const replayBounds: ReplayBounds = {
-  eventsMax: 1000,
-  bytesMax: 8 * 1024 * 1024,
-  allBytesMax: 64 * 1024 * 1024,
+  /** Undefined: no session outlives mcpd. */
+  readonly memory?: SessionMemory | undefined;
 };
 
 /** The callers' standing conversations. */
@@ -36,10 +34,15 @@ export class SessionStore {
   readonly #parts: SessionParts;
   readonly #byId = new Map<string, LiveSession>();
   readonly #countOf = new Map<string, number>();
-  readonly #replay = new Replay(replayBounds);
+  readonly #replay: Replay;
+  /** Sessions that last as long as a stream does. */
+  readonly #brief = new WeakSet<LiveSession>();
 
   constructor(parts: SessionParts) {
     this.#parts = parts;
+    const { bytesMax } = usualReplay;
+    const { replayBytesMax = bytesMax } = parts.bounds;
+    this.#replay = new Replay({ ...usualReplay, bytesMax: Math.min(bytesMax, replayBytesMax) });
   }
 
   get count(): number {
@@ -55,8 +58,10 @@ export class SessionStore {
     const { message } = arrival;
     if (arrival.era === 'modern') return ofOneRequest(principal, arrival);
     if (message.kind === 'request' && message.method === 'initialize') {
-      const opened = this.peek(principal, arrival.server, arrival.sessionId);
-      if (opened !== undefined && opened.agreed === undefined) {
+      const opened = this.#admitting(principal, arrival.server, arrival.sessionId);
+      // The client's own `initialize` must not slip into a session that we are bringing back.
+      const isMeant = opened?.returning === undefined || opened.returning.hello === message;
+      if (opened !== undefined && opened.agreed === undefined && isMeant) {
         opened.use(principal);
         return opened;
       }
@@ -73,11 +78,57 @@ export class SessionStore {
   open(principal: Principal, server: string): LiveSession {
     const session = this.#make(principal, server);
     this.#seat(session);
+    this.#brief.add(session);
     return session;
+  }
+
+  /** Whether there is a session under an id that can be used. */
+  isAwake(sessionId: string): boolean {
+    const session = this.#byId.get(sessionId);
+    return session !== undefined && session.returning === undefined;
+  }
+
+  /** A session that was open before mcpd was started, and that this caller may go on with. */
+  asleep(principal: Principal, server: string, sessionId: string): Asleep | undefined {
+    return this.isAwake(sessionId) ? undefined : this.#parts.memory?.asleep(principal, server, sessionId);
+  }
+
+  /** Ends a session that is asleep, also while it is being brought back. */
+  forget({ id }: Pick<Asleep, 'id'>): void {
+    this.#parts.memory?.forget(id);
+    const live = this.#byId.get(id);
+    if (live !== undefined) this.end(live);
+  }
+
+  /**
+   * Gives a session its place back. Nobody finds it before `hello`, and nothing else, was answered as it was then. Throws
+   * `TOO_MANY`.
+   */
+  restore({ id, record }: Asleep, hello: Request): LiveSession {
+    const [first, ...others] = record.shown;
+    const session = new LiveSession(id, first, record.server, this.#parts.clock.steadyMs(), this.#replay);
+    for (const principal of others) session.use(principal);
+    session.returning = { hello, offers: record.offers };
+    session.isResumed = true;
+    this.#seat(session);
+    this.#parts.memory?.keep(session);
+    return session;
+  }
+
+  /** It could not be brought back for now: it sleeps on. */
+  putBack(session: Session): void {
+    const live = this.#byId.get(session.id);
+    if (live !== undefined) live.keeping = undefined;
+    this.end(session);
   }
 
   /** The session under an id, or undefined where `find` would throw. */
   peek(principal: Principal, server: string, sessionId: string | undefined): LiveSession | undefined {
+    const session = this.#admitting(principal, server, sessionId);
+    return session?.returning === undefined ? session : undefined;
+  }
+
+  #admitting(principal: Principal, server: string, sessionId: string | undefined): LiveSession | undefined {
     const session = sessionId === undefined ? undefined : this.#byId.get(sessionId);
     if (session === undefined || session.server !== server) return undefined;
     return session.admits(principal) ? session : undefined;
@@ -98,10 +149,16 @@ export class SessionStore {
     if (!(session instanceof LiveSession)) throw new Fault('BUG', { detail: 'a session from elsewhere' });
     try {
       const agreed = agreedOn(objectOf(answer.text), call.params);
+      const { returning } = session;
+      // Another program, or the same one after an update: it is not the conversation that the client knows.
+      if (returning !== undefined && offersOf(answer.text) !== returning.offers)
+        throw new Fault('UNKNOWN_SESSION');
       // It ended while the server thought about it; counted again, it would stand without anybody who knows of it.
       if (session.closed) throw new Fault('UNKNOWN_SESSION');
       this.#seat(session);
       session.agreed = agreed;
+      session.returning = undefined;
+      if (!this.#brief.has(session)) this.#parts.memory?.begin(session, call, answer);
     } catch (reason) {
       if (this.#byId.has(session.id)) this.end(session);
       else this.#parts.onEnd(session);
@@ -133,7 +190,16 @@ export class SessionStore {
     if (left === 0) this.#countOf.delete(live.principal.name);
     else this.#countOf.set(live.principal.name, left);
     live.close();
+    live.keeping?.forget();
     this.#parts.onEnd(live);
+  }
+
+  /** mcpd stops: every session ends here, and those that are remembered sleep. */
+  close(): void {
+    const { memory, clock } = this.#parts;
+    memory?.keepTime(this.#byId.values(), clock.steadyMs(), () => false);
+    for (const session of [...this.#byId.values()]) this.putBack(session);
+    memory?.close();
   }
 
   /** Ends each session that matches with any of the credentials that were used in it: one may hold its stream. */
@@ -148,11 +214,15 @@ export class SessionStore {
   sweep(busy: (session: Session) => boolean): number {
     const now = this.#parts.clock.steadyMs();
     const { idleMs } = this.#parts.bounds;
-    return this.#endAll((it) => !it.streaming && !busy(it) && now - it.usedAt > idleMs);
+    const ended = this.#endAll((it) => !it.streaming && !busy(it) && now - it.usedAt > idleMs);
+    this.#parts.memory?.keepTime(this.#byId.values(), now, busy);
+    return ended;
   }
 
   #endAll(match: (session: LiveSession) => boolean): number {
     const ended = [...this.#byId.values()].filter(match);
+    // All at once: thousands may end together.
+    this.#parts.memory?.forgetAll(ended);
     for (const session of ended) this.end(session);
     return ended.length;
   }
@@ -181,50 +251,4 @@ export class SessionStore {
       });
     }
   }
-}
-
-/** Everything a session would know stands in the request itself (2026-07-28 basic/index, `_meta`). */
-function ofOneRequest(principal: Principal, { id, server, message }: Arrival): Session {
-  const meta = message.kind === 'reply' ? {} : metaOf(objectOf(message.params));
-  const version = meta[metaKeys.version];
-  return {
-    id,
-    principal,
-    server,
-    era: 'modern',
-    agreed: {
-      protocolVersion: typeof version === 'string' ? version : '',
-      client: clientIn(meta[metaKeys.client]),
-      clientCapabilities: namesIn(meta[metaKeys.capabilities]),
-    },
-  };
-}
-
-function clientIn(info: unknown): Agreed['client'] {
-  return { name: textOf(info, 'name'), version: textOf(info, 'version') };
-}
-
-function namesIn(capabilities: unknown): readonly string[] {
-  return typeof capabilities === 'object' && capabilities !== null
-    ? Object.keys(capabilities).slice(0, 32)
-    : [];
-}
-
-function agreedOn(result: JsonObject, params: JsonObject): Agreed {
-  const { protocolVersion } = result;
-  if (typeof protocolVersion !== 'string') {
-    throw new Fault('UPSTREAM_GARBLED', { detail: 'initialize was answered without a protocolVersion' });
-  }
-  const { clientInfo, capabilities } = params;
-  return {
-    protocolVersion,
-    client: clientIn(clientInfo),
-    clientCapabilities: namesIn(capabilities),
-  };
-}
-
-function textOf(value: unknown, key: string): string {
-  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return '';
-  const text = (value as Record<string, unknown>)[key];
-  return typeof text === 'string' ? text.slice(0, 128) : '';
 }

@@ -47,9 +47,11 @@ export function showStatus(it: StatusAnswer): string {
       inFlight,
       waiting,
       pingMs,
+      asleep,
+      credential,
     }) => [
       name,
-      switchedOff ? `${state}, switched off` : state,
+      stateShown({ state, switchedOff, asleep, credential }),
       sharing,
       offers === null ? '-' : String(offers.tools),
       String(children),
@@ -72,6 +74,17 @@ export function showStatus(it: StatusAnswer): string {
     ...breakers(it.breakers ?? []),
     ...switches(it.switches),
   ].join('\n');
+}
+
+function stateShown({
+  state,
+  switchedOff,
+  asleep,
+  credential,
+}: Pick<ServerReport, 'state' | 'switchedOff' | 'asleep' | 'credential'>): string {
+  // Why, and since when, stands above the table.
+  const fails = credential?.state === 'fails' ? ', credential fails' : '';
+  return `${asleep ? 'asleep' : state}${fails}${switchedOff ? ', switched off' : ''}`;
 }
 
 /** What else an operator should look at; nothing where there is nothing. */

@@ -59,7 +59,7 @@ export function openStateDir(dir: string): StateDir {
     keysFile: inside('keys.json'),
     switchesFile: inside('switches.json'),
     secretNamesFile: inside('secret-names'),
-    childrenFile: inside('children.json'),
+    childrenFile: inside('children'),
     auditDir: inside('audit'),
     logDir: inside('log'),
     controlDir: inside('control'),

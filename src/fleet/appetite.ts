@@ -1,8 +1,9 @@
 import type { Resources } from '../domain/wall.ts';
-import { useOf, type Use } from './tree.ts';
+import type { Use } from './tree.ts';
 
-/** How often a child is looked at. */
+/** How often a child is looked at; the first time soon, because what wants to get away does so when it starts. */
 const lookEveryMs = 1_000;
+const firstLookInMs = 100;
 /** With a thousand processes a look takes 35 ms, in which nobody is served: then looks are rarer, but not rare. */
 const restPerLook = 30;
 const lookEveryMsMax = 5_000;
@@ -30,15 +31,15 @@ export class Appetite {
     this.#tooMuch = tooMuch;
   }
 
-  /** Looks from now on, until it was too much or `end`. */
-  watch(pid: number, inMs = lookEveryMs): void {
+  /** Looks from now on, until it was too much or `end`. `look` is told after how many processes it need not go on. */
+  watch(look: (processesMax: number) => Use | undefined, inMs = firstLookInMs): void {
     this.#timer = setTimeout(() => {
       const from = performance.now();
-      const use = useOf(pid, '/proc', this.#limits.processesMax);
+      const use = look(this.#limits.processesMax);
       const why = use === undefined ? undefined : excess(use, this.#limits);
       if (why !== undefined) return this.#tooMuch(why);
       const rest = (performance.now() - from) * restPerLook;
-      this.watch(pid, Math.min(lookEveryMsMax, Math.max(lookEveryMs, rest)));
+      this.watch(look, Math.min(lookEveryMsMax, Math.max(lookEveryMs, rest)));
     }, inMs).unref();
   }
 

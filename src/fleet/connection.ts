@@ -1,5 +1,6 @@
 import type { Call } from '../domain/call.ts';
 import type { Clock } from '../domain/clock.ts';
+import type { Era } from '../domain/era.ts';
 import { Fault } from '../domain/faults.ts';
 import type { HaltReason } from '../domain/halt.ts';
 import type { Answer, JsonText, Notice, Request, RequestId } from '../domain/message.ts';
@@ -16,6 +17,7 @@ import {
   withMember,
 } from '../protocol/codec.ts';
 import { metaKeys } from '../protocol/era.ts';
+import { speaksModern } from '../protocol/translate.ts';
 import { Deadlines } from './deadlines.ts';
 import { Dispatch, type DispatchWork } from './dispatch.ts';
 import { logLevelOf, progressTokenOf, type Order } from './order.ts';
@@ -39,6 +41,10 @@ export type Hearing = {
 
 export type ConnectionWork = DispatchWork & {
   readonly clock: Clock;
+  /** No call takes longer, whatever progress the child reports. */
+  readonly answerWithinMsMax: number;
+  /** For the answer to this call, where its tool says so. */
+  readonly answerWithinMs?: ((call: Call) => number | undefined) | undefined;
   /** For one line from the child. */
   readonly bounds: Bounds;
   readonly questionWithinMs: number;
@@ -63,6 +69,11 @@ export class Connection {
   #introduced = false;
   #ended = false;
   #mayBatch = false;
+  #era: Era = 'legacy';
+  /** Messages from the child, of whatever kind; what was no message does not count. */
+  #heard = 0;
+  /** How many had come when a caller's time ran out. */
+  #heardWhenLate = -1;
 
   constructor(work: ConnectionWork) {
     this.#work = work;
@@ -82,6 +93,26 @@ export class Connection {
   /** The callers' requests that are open, in the order in which the child hears of them. */
   calls(): readonly Call[] {
     return this.#dispatch.open().flatMap(({ about }) => (about === undefined ? [] : [about]));
+  }
+
+  /** Another number after each message of the child's: a sign of life. */
+  get heard(): number {
+    return this.#heard;
+  }
+
+  /** A caller's time has run out, and the child has said nothing at all since. */
+  get isOverdue(): boolean {
+    return this.#heardWhenLate === this.#heard;
+  }
+
+  /** What the child speaks, as far as its own greeting has shown. */
+  get era(): Era {
+    return this.#era;
+  }
+
+  /** Nothing is open, not even a greeting: a child that has started and waits to be needed. */
+  get isQuiet(): boolean {
+    return this.#dispatch.open().length === 0;
   }
 
   /** Which revision the child speaks. In one of them it may write several messages as one array (2025-03-26 basic). */
@@ -115,6 +146,11 @@ export class Connection {
   ): Order {
     const { call } = pass;
     if (call.message.kind !== 'request') throw new Fault('BUG', { detail: 'only a request is asked' });
+    const now = this.#work.clock.steadyMs();
+    // A stream has no end of its own, and none is put to it.
+    const isStream = withinMs === Number.POSITIVE_INFINITY;
+    const mostMs = isStream ? withinMs : this.#work.answerWithinMsMax;
+    const ownMs = Math.min(mostMs, this.#patienceFor(call) ?? withinMs);
     return {
       pass,
       method: call.message.method,
@@ -123,13 +159,18 @@ export class Connection {
       about: call,
       progressToken: progressTokenOf(call),
       wantsLog: other.wantsLog ?? (call.session.era === 'modern' && logLevelOf(call) !== undefined),
-      dueAt: this.#work.clock.steadyMs() + withinMs,
-      withinMs,
+      dueAt: now + ownMs,
+      withinMs: ownMs,
+      lastAt: now + mostMs,
       resolve,
       reject,
       wireId: 0,
       state: 'waiting',
     };
+  }
+
+  #patienceFor(call: Call): number | undefined {
+    return call.target.kind === 'tool' ? this.#work.answerWithinMs?.(call) : undefined;
   }
 
   /** Puts an order of `order` on its way. Throws what `ask` rejects with, as far as it is known at once. */
@@ -146,9 +187,12 @@ export class Connection {
     order.about?.halt.listen((reason) => this.#halted(order, reason));
   }
 
-  /** Gives an order another deadline, counted from now. */
+  /** Gives an order another deadline, counted from now: what its tool says, while somebody waits for the answer. */
   postpone(order: Order, withinMs: number): void {
-    order.dueAt = this.#work.clock.steadyMs() + withinMs;
+    const now = this.#work.clock.steadyMs();
+    order.dueAt = now + ((order.about && this.#patienceFor(order.about)) ?? withinMs);
+    // The time in which a person thinks is not the child's.
+    order.lastAt = Math.max(order.dueAt, now + this.#work.answerWithinMsMax);
     this.#deadlines.by(order.dueAt);
   }
 
@@ -158,19 +202,27 @@ export class Connection {
     this.#dispatch.fail(order, why);
   }
 
-  /** A request of mcpd's own. It stands in no line. */
-  own(method: string, params: JsonText | undefined, withinMs: number): Promise<Answer> {
+  /**
+   * A request of mcpd's own. It stands in no line, unless it is a call like any other (`placed`); `stands` says at the last moment
+   * whether it may still go out.
+   */
+  own(
+    method: string,
+    params: JsonText | undefined,
+    withinMs: number,
+    as: { readonly placed?: boolean; readonly stands?: () => boolean } = {},
+  ): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const dueAt = this.#work.clock.steadyMs() + withinMs;
-      this.#dispatch.send({
-        ...ours,
-        method,
-        params,
-        dueAt,
-        withinMs,
-        resolve,
-        reject,
-      });
+      const heard = (answer: Answer) => {
+        if (method === 'server/discover' && answer.kind === 'result' && speaksModern(answer.text))
+          this.#era = 'modern';
+        resolve(answer);
+      };
+      const when = { dueAt, lastAt: dueAt, withinMs };
+      const order: Order = { ...ours, ...as, ...when, method, params, resolve: heard, reject };
+      if (order.placed) this.#dispatch.line(order);
+      else this.#dispatch.send(order);
       this.#deadlines.by(dueAt);
     });
   }
@@ -180,7 +232,8 @@ export class Connection {
    * it. Gives the way to end it. Throws `UPSTREAM_BUSY`, or why the child is gone.
    */
   listen(params: JsonText, hears: (notice: Notice) => void, ended: () => void): () => void {
-    const forEver = { dueAt: Number.POSITIVE_INFINITY, withinMs: Number.POSITIVE_INFINITY };
+    const never = Number.POSITIVE_INFINITY;
+    const forEver = { dueAt: never, lastAt: never, withinMs: never };
     const what = { method: 'subscriptions/listen', params, hears, resolve: ended, reject: ended };
     const order: Order = { ...ours, ...forEver, ...what };
     this.#dispatch.send(order);
@@ -225,6 +278,7 @@ export class Connection {
   }
 
   #hear(said: ChildLine, bytes: Buffer): void {
+    if (said.kind !== 'garbage') this.#heard++;
     switch (said.kind) {
       case 'answer':
         return this.#answered(said.id, bytes, (order) => order.resolve(namedAsAsked(order, said.answer)));
@@ -247,6 +301,7 @@ export class Connection {
   /** A line that was too long to keep. */
   receiveOverlong(head: Buffer, tail: Buffer): void {
     if (this.#ended) return;
+    this.#heard++;
     this.#unplaced(
       `a line of more than ${this.#work.bounds.bytesMax} bytes`,
       wireIdAtTheEdge(head, tail),
@@ -349,16 +404,12 @@ export class Connection {
       return tally.drop('stray', 'progress that nobody asked for', bytes);
     }
     // Counted against the call that asked for it, and not as nonsense: one caller's progress must not cost all others their child.
-    if (!this.#mayHear(order)) return tally.drop('dropped', 'more progress of one call than anybody reads');
+    const now = this.#work.clock.steadyMs();
+    // Whoever reports progress works, and is given its time anew; but not for ever.
+    if (order.state === 'sent') order.dueAt = Math.min(now + order.withinMs, order.lastAt);
+    if (!mayHear(order, now)) return tally.drop('dropped', 'more progress of one call than anybody reads');
     const params = withMember(notice.params, ['progressToken'], encode(order.progressToken));
     hearing.notice({ ...notice, params }, order.about);
-  }
-
-  #mayHear(order: Order): boolean {
-    const now = this.#work.clock.steadyMs();
-    if (order.progress === undefined || order.progress.windowEnds <= now)
-      order.progress = { windowEnds: now + progressWindowMs, left: progressMax };
-    return order.progress.left-- > 0;
   }
 
   /** A child may take back its own questions only; a caller's request is the caller's. */
@@ -390,6 +441,7 @@ export class Connection {
 
   #tooLate(order: Order): void {
     const what = order.state === 'sent' ? 'no answer' : 'no free place';
+    if (order.state === 'sent' && order.about !== undefined) this.#heardWhenLate = this.#heard;
     this.#recall(order, 'took too long');
     const detail = `${order.method}: ${what} in ${order.withinMs} ms`;
     this.#dispatch.fail(order, new Fault('UPSTREAM_TIMEOUT', { detail }));
@@ -418,6 +470,12 @@ export class Connection {
       this.#work.tally.drop('stray', 'the child does not read; a message to it was left out');
     }
   }
+}
+
+function mayHear(order: Order, now: number): boolean {
+  if (order.progress === undefined || order.progress.windowEnds <= now)
+    order.progress = { windowEnds: now + progressWindowMs, left: progressMax };
+  return order.progress.left-- > 0;
 }
 
 /** An order of mcpd's own, that is about nobody's call. */

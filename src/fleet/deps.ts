@@ -4,7 +4,12 @@ import type { ServerSpec } from '../domain/orders.ts';
 import type { Redacted } from '../domain/redacted.ts';
 import type { Upcall } from '../domain/upstream.ts';
 import type { Launch, WallReport } from '../domain/wall.ts';
+import type { Call } from '../domain/call.ts';
+import type { Ledger } from './ledger.ts';
 import type { Pace } from './pace.ts';
+import type { Proving } from './proofs.ts';
+import type { Stagger } from './stagger.ts';
+import type { Stragglers } from './stragglers.ts';
 
 export type Log = (level: 'debug' | 'info' | 'warn' | 'error', fields: object, message: string) => void;
 
@@ -40,6 +45,17 @@ export type FleetDeps = {
   readonly onTools?: (server: string, definitions: readonly JsonText[]) => void;
   /** Told when a running child ended, however it ended; `sessionId` where it was one session's. */
   readonly onInstanceEnd?: (server: string, sessionId: string | undefined, because: string) => void;
+  /** How long the answer to a call may take, where its tool says so; else as long as its server is given. */
+  readonly answerWithinMs?: (call: Call) => number | undefined;
+  /** Where the processes of children are written down for the next daemon; see `endLeftovers`. */
+  readonly ledger?: Ledger;
+  /**
+   * Where the daemon has asked the system to give it the orphans of its children (PR_SET_CHILD_SUBREAPER): collects one that is
+   * dead, by its id. Without it orphans are given to the first process of the machine or container.
+   */
+  readonly reap?: (pid: number) => void;
+  /** Leave for calls that mcpd makes by itself, to see whether a server's credential works; without it none is made. */
+  readonly proving?: Proving;
   readonly bounds: { readonly depthMax: number };
   /** What mcpd calls itself towards servers. */
   readonly version: string;
@@ -51,6 +67,9 @@ export type ChildDeps = FleetDeps & {
   readonly pace: Pace;
   /** An id for a child's question, never given twice: one client may talk to many children, and answers by this id alone. */
   readonly nextQuestionId: () => string;
+  /** Without it, children start when they like. */
+  readonly stagger?: Stagger;
+  readonly stragglers?: Stragglers;
   /** Told after every change of state. */
   readonly changed: () => void;
 };

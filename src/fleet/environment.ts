@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 
 /** The variable by which a later daemon recognises what an earlier one left running. */
@@ -13,8 +14,14 @@ export type ChildEnvironment = {
   readonly execPath: string;
   readonly declared: Readonly<Record<string, string>>;
   readonly secrets: Readonly<Record<string, string>>;
+  /** The daemon's cookie, or the mark of one child, which begins with it: see `markOf`. */
   readonly cookie: string;
 };
+
+/** The mark of one child, by which what it leaves behind is known for its own. No two children ever have the same. */
+export function markOf(cookie: string): string {
+  return `${cookie}.${randomUUID().slice(0, 13)}`;
+}
 
 /**
  * A child's whole environment, built from nothing: credentials, proxies and loader variables of the daemon or of its

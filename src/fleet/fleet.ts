@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
 import { bindingText } from '../domain/binding.ts';
 import type { Call } from '../domain/call.ts';
@@ -7,9 +8,17 @@ import type { ServerSpec } from '../domain/orders.ts';
 import type { Pass } from '../domain/pass.ts';
 import type { Catalog, UpstreamStatus } from '../domain/upstream.ts';
 import type { ChildDeps, FleetDeps } from './deps.ts';
+import { Health } from './health.ts';
+import { Orphans } from './orphans.ts';
 import { standardPace } from './pace.ts';
+import { Stagger } from './stagger.ts';
+import { Stragglers } from './stragglers.ts';
 import { sweep } from './sweep.ts';
+import type { Wellbeing } from './wellbeing.ts';
 import { Upstream, type Inheritance } from './upstream.ts';
+
+/** However few processors there are: one that waits for a disk must not hold up everybody. */
+const startsAtOnceMin = 2;
 
 /** All third-party servers, by name. */
 export class Fleet {
@@ -18,16 +27,29 @@ export class Fleet {
   /** Servers that were removed or replaced, on their way out. */
   readonly #leaving = new Set<Promise<void>>();
   readonly #watchers = new Set<() => void>();
-  readonly #health: NodeJS.Timeout;
+  readonly #health: Health;
+  readonly #stragglers: Stragglers;
+  readonly #orphans: Orphans | undefined;
   #stopping = false;
 
   constructor(deps: FleetDeps) {
     const pace = deps.pace ?? standardPace;
     let questions = 0;
     const nextQuestionId = () => `s-${++questions}`;
-    this.#deps = { ...deps, pace, nextQuestionId, changed: () => this.#changed() };
-    this.#health = setInterval(() => this.#checkHealth(), pace.healthEveryMs);
-    this.#health.unref();
+    this.#stragglers = new Stragglers(deps.log);
+    this.#deps = {
+      ...deps,
+      pace,
+      nextQuestionId,
+      stagger: new Stagger(Math.max(startsAtOnceMin, availableParallelism()), pace.turnMs),
+      stragglers: this.#stragglers,
+      changed: () => this.#changed(),
+    };
+    if (deps.reap !== undefined) this.#orphans = new Orphans(deps.reap, deps.ledger);
+    this.#health = new Health(this.#deps, {
+      servers: () => this.#upstreams.values(),
+      look: () => this.#orphans?.look(),
+    });
   }
 
   /**
@@ -60,6 +82,7 @@ export class Fleet {
       } else upstream.retry();
     }
     for (const [name, spec] of wanted) if (!this.#upstreams.has(name)) this.#start(spec);
+    this.#health.changed();
   }
 
   /** Brings a server back, also one that was given up; forgives its deaths. Resolves when the old children are gone. */
@@ -82,7 +105,7 @@ export class Fleet {
     await Promise.all([...this.#upstreams.values()].map((upstream) => upstream.endSession(sessionId)));
   }
 
-  status(): UpstreamStatus[] {
+  status(): (UpstreamStatus & Wellbeing)[] {
     return [...this.#upstreams.values()].map((upstream) => upstream.status());
   }
 
@@ -123,11 +146,12 @@ export class Fleet {
   /** Takes no more calls, stops every child and resolves when they are gone, descendants included. Bounded by the steps of stopping. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    clearInterval(this.#health);
+    this.#health.stop();
     const leaving = [...this.#upstreams.values()].map((upstream) => upstream.stop('the daemon is stopping'));
     await Promise.all([...leaving, ...this.#leaving]);
+    this.#stragglers.stop();
     // What left its process group by `setsid` did not get the group's signals.
-    const escaped = sweep(this.#deps.cookie);
+    const escaped = [...sweep(this.#deps.cookie), ...((await this.#orphans?.end()) ?? [])];
     if (escaped.length > 0)
       this.#deps.log('warn', { pids: escaped }, 'ended processes that had left their group');
   }
@@ -141,21 +165,13 @@ export class Fleet {
   #start(spec: ServerSpec, after?: Promise<void>, from?: Inheritance): void {
     const upstream = new Upstream(this.#deps, spec, after, from);
     this.#upstreams.set(spec.name, upstream);
-    upstream.standing.supervisor.start(after);
+    upstream.begin();
   }
 
   #dismiss(upstream: Upstream, why: string): Promise<void> {
     const gone = upstream.stop(why).finally(() => this.#leaving.delete(gone));
     this.#leaving.add(gone);
     return gone;
-  }
-
-  #checkHealth(): void {
-    for (const upstream of this.#upstreams.values()) {
-      if (upstream.standing.supervisor.connection === undefined) continue;
-      // A missed ping shows in the status; a busy server is not a dead one, so nothing more is done.
-      upstream.standing.ping().catch(() => undefined);
-    }
   }
 
   #changed(): void {

@@ -4,9 +4,11 @@ import type { Launch } from '../domain/wall.ts';
 import { Appetite } from './appetite.ts';
 import { Connection, type Hearing } from './connection.ts';
 import type { ChildDeps } from './deps.ts';
-import { environmentOf } from './environment.ts';
+import { environmentOf, markOf } from './environment.ts';
+import { Kin } from './kin.ts';
 import { Lines } from './lines.ts';
 import { Child } from './process.ts';
+import { rowOf } from './process-table.ts';
 import { Stderr } from './stderr.ts';
 import { Tally } from './tally.ts';
 
@@ -34,12 +36,16 @@ export class Instance {
   readonly #stderr: Stderr;
   readonly #stdout: Lines;
   readonly #appetite: Appetite;
+  /** By it, what left its group is known for its own. */
+  readonly #mark: string;
+  readonly #kin: Kin | undefined;
   /** Why we ended it ourselves. */
   #verdict: string | undefined;
 
   constructor(work: InstanceWork) {
     this.#work = work;
     const { deps, spec } = work;
+    this.#mark = markOf(deps.cookie);
     this.#tally = new Tally({
       clock: deps.clock,
       say: (why, sample) =>
@@ -56,6 +62,8 @@ export class Instance {
     this.connection = new Connection({
       limits: spec,
       clock: deps.clock,
+      answerWithinMsMax: spec.answerWithinMsMax,
+      answerWithinMs: deps.answerWithinMs,
       bounds: { bytesMax: spec.lineBytesMax, depthMax: deps.bounds.depthMax },
       questionWithinMs: deps.pace.questionWithinMs,
       nextQuestionId: work.nextQuestionId,
@@ -77,7 +85,7 @@ export class Instance {
       },
     );
     this.#child = this.#launch();
-    if (this.#child.pid !== undefined) this.#appetite.watch(this.#child.pid);
+    this.#kin = this.#meet();
   }
 
   get pid(): number | undefined {
@@ -105,6 +113,26 @@ export class Instance {
     this.#child.stop();
   }
 
+  /** The child is stopped because it hangs: who waits for it is told at once, and it is not asked twice. */
+  hangs(why: string): void {
+    this.#verdict ??= why;
+    this.connection.end(new Fault('UPSTREAM_DIED', { detail: `${this.#work.spec.name}: ${why}` }));
+    this.#child.stop(true);
+  }
+
+  /** Its processes are watched from now on: what they use, and who they are. */
+  #meet(): Kin | undefined {
+    const { deps, spec } = this.#work;
+    const root = this.#child.pid === undefined ? undefined : rowOf(this.#child.pid);
+    if (root === undefined) return undefined;
+    const kin = new Kin(root, (fresh, gone) => {
+      for (const it of gone) deps.ledger?.went(it);
+      for (const it of fresh) deps.ledger?.came(it, spec.name);
+    });
+    this.#appetite.watch((processesMax) => kin.look(processesMax));
+    return kin;
+  }
+
   #launch(): Child {
     const { deps, spec, secrets, launch } = this.#work;
     const { stopStepMs, drainMs } = deps.pace;
@@ -114,7 +142,7 @@ export class Instance {
     const declared = Object.fromEntries(
       Object.entries(spec.env).filter(([name]) => !withheld.includes(name)),
     );
-    const env = environmentOf({ own, execPath, declared, secrets, cookie: deps.cookie });
+    const env = environmentOf({ own, execPath, declared, secrets, cookie: this.#mark });
     const order = { command, args, cwd, env, walled, stopStepMs, drainMs };
     const count = (chunk: Buffer) => this.#appetite.wrote(chunk.length, deps.clock.steadyMs);
     return new Child(order, {
@@ -128,6 +156,7 @@ export class Instance {
       },
       drained: () => this.connection.drained(),
       deaf: (why) => this.#deaf(why),
+      leaving: () => this.#kin?.look(),
       ended: (why) => this.#end(why),
     });
   }
@@ -152,12 +181,20 @@ export class Instance {
 
   #end(how: string): void {
     this.#appetite.end();
+    this.#endKin();
     this.#stdout.end();
     this.#stderr.end();
     const because = this.#verdict === undefined ? how : `${this.#verdict}; ${how}`;
     this.connection.end(new Fault('UPSTREAM_DIED', { detail: `${this.#work.spec.name}: ${because}` }));
     this.#work.deps.secretsBack?.(this.#work.secrets);
     this.#work.ended(because);
+  }
+
+  /** Whoever is left: in no group that was signalled, and perhaps without the mark. The others are found by it. */
+  #endKin(): void {
+    const pids = this.#kin?.end() ?? [];
+    if (pids.length > 0) this.#log('warn', { pids }, 'ended processes that a child had left behind');
+    if (this.#kin !== undefined) this.#work.deps.stragglers?.of(this.#mark);
   }
 
   #log(level: 'info' | 'warn' | 'error', fields: object, message: string): void {

@@ -24,6 +24,8 @@ export type Order = {
   readonly hears?: (notice: Notice) => void;
   /** Steady milliseconds. */
   dueAt: number;
+  /** And not later, whatever progress there is. */
+  lastAt: number;
   readonly withinMs: number;
   readonly resolve: (answer: Answer) => void;
   readonly reject: (reason: Error) => void;

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { constants } from 'node:os';
+import { accessSync, constants } from 'node:fs';
+import { constants as system } from 'node:os';
 import path from 'node:path';
 import { Fault } from '../domain/faults.ts';
 import type { Ran } from '../domain/wall.ts';
@@ -25,9 +26,18 @@ export type ProcessEars = {
   readonly drained: () => void;
   /** The child closed its stdin or is gone; what was written may not have been read. */
   readonly deaf: (why: string) => void;
+  /** Just before a signal that may end it: the last moment in which its family can be seen together. */
+  readonly leaving?: () => void;
   /** Once: the process is gone, or never came to be, and its pipes said all they will say. */
   readonly ended: (why: string) => void;
 };
+
+/** The processes that this one has started and that are not collected yet. */
+const started = new Set<number>();
+
+export function isStartedHere(pid: number): boolean {
+  return started.has(pid);
+}
 
 /** One child process in a group of its own. Ends once. The only door to processes. */
 export class Child {
@@ -51,9 +61,8 @@ export class Child {
       this.#process = this.#launch();
     } catch (reason) {
       // For example EMFILE, or a NUL byte in an argument.
-      process.nextTick(() =>
-        this.#end(`could not start: ${reason instanceof Error ? reason.message : String(reason)}`),
-      );
+      const error = reason instanceof Error ? reason : new Error(String(reason));
+      process.nextTick(() => this.#end(`could not start: ${whyNot(error, order.cwd)}`));
     }
   }
 
@@ -66,12 +75,16 @@ export class Child {
     return this.#process?.stdin?.write(text, 'utf8') ?? true;
   }
 
-  /** Closes stdin, then SIGTERM, then SIGKILL to the whole group, a step apart. `ended` tells when it worked. */
-  stop(): void {
+  /**
+   * Closes stdin, then SIGTERM, then SIGKILL to the whole group, a step apart. `ended` tells when it worked. One that hangs
+   * would not notice its stdin, so no time is given to that.
+   */
+  stop(hangs = false): void {
     if (this.#stopping || this.#ended) return;
     this.#stopping = true;
+    if (hangs) this.#process?.stdin?.end();
     this.#escalate([
-      () => this.#process?.stdin?.end(),
+      ...(hangs ? [] : [() => this.#process?.stdin?.end()]),
       () => this.#signal('SIGTERM'),
       () => this.#signal('SIGKILL'),
       // Uninterruptible sleep, as on a dead network mount. Waiting longer would hang the daemon's own stop.
@@ -90,11 +103,14 @@ export class Child {
       stdio: ['pipe', 'pipe', 'pipe'],
     });
     child.on('error', (error) => {
-      if (child.pid === undefined) this.#end(`could not start: ${error.message}`);
+      if (child.pid === undefined) this.#end(`could not start: ${whyNot(error, cwd)}`);
     });
-    child.on('exit', (code, signal) =>
-      this.#exited(signal === null ? endOf(code, this.#order.walled === true) : `was killed by ${signal}`),
-    );
+    const { pid } = child;
+    if (pid !== undefined) started.add(pid);
+    child.on('exit', (code, signal) => {
+      if (pid !== undefined) started.delete(pid);
+      this.#exited(signal === null ? endOf(code, this.#order.walled === true) : `was killed by ${signal}`);
+    });
     child.on('close', () => this.#end(this.#why ?? 'closed its pipes'));
     // When the descriptors have run out there is a process object without pipes.
     child.stdin?.on('drain', this.#ears.drained);
@@ -126,6 +142,7 @@ export class Child {
   #signal(signal: NodeJS.Signals): void {
     const pid = this.#process?.pid;
     if (pid === undefined) return;
+    if (this.#why === undefined) this.#ears.leaving?.();
     // Behind a wall the first process leads a group of its own and hears nothing but SIGKILL; the server is in that group.
     const inside = this.#order.walled === true ? childrenOf('/proc', pid) : [];
     for (const leader of inside) signalGroup(leader, signal);
@@ -145,6 +162,17 @@ export class Child {
   }
 }
 
+/** The system says of a missing folder that the program is missing. */
+function whyNot(error: NodeJS.ErrnoException, cwd: string): string {
+  if (error.code !== 'ENOENT' && error.code !== 'EACCES' && error.code !== 'ENOTDIR') return error.message;
+  try {
+    accessSync(`${cwd}/.`, constants.X_OK);
+    return error.message;
+  } catch (reason) {
+    return `${(reason as NodeJS.ErrnoException).code ?? 'error'}: its folder ${cwd} cannot be entered`;
+  }
+}
+
 function signalGroup(leader: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-leader, signal);
@@ -160,7 +188,7 @@ function endOf(code: number | null, walled: boolean): string {
 }
 
 const signalNames: ReadonlyMap<number, string> = new Map(
-  Object.entries(constants.signals).map(([name, number]) => [number, name]),
+  Object.entries(system.signals).map(([name, number]) => [number, name]),
 );
 
 /** Of what a program says when it is run to its end. */

@@ -1,4 +1,8 @@
+import type { Care } from '../domain/care.ts';
 import type { Pace } from './pace.ts';
+
+export type RestartTerms = Pick<Care, 'deathsMax' | 'deathsWithinMs'> &
+  Pick<Pace, 'backoffBaseMs' | 'backoffCapMs'>;
 
 /** The deaths that count against a child. `at` in steady milliseconds, oldest first. */
 export type Deaths = { readonly at: readonly number[]; readonly inARow: number };
@@ -11,13 +15,20 @@ export type Verdict =
 
 /**
  * What to do after a death at `now`, when the child had been ready for `upMs` (0: it never was). Exponential backoff with
- * half of each pause random, so that the children of a machine that was short of memory do not all come back at once.
+ * half of each pause random, so that the children of a machine that was short of memory do not all come back at once. A good run of `deathsWithinMs` forgives all
+ * earlier deaths.
  */
-export function afterDeath(before: Deaths, now: number, upMs: number, random: number, pace: Pace): Verdict {
-  const past = upMs >= pace.deathsWithinMs ? noDeaths : before;
-  const at = [...past.at.filter((it) => now - it < pace.deathsWithinMs), now];
+export function afterDeath(
+  before: Deaths,
+  now: number,
+  upMs: number,
+  random: number,
+  terms: RestartTerms,
+): Verdict {
+  const past = upMs >= terms.deathsWithinMs ? noDeaths : before;
+  const at = [...past.at.filter((it) => now - it < terms.deathsWithinMs), now];
   const deaths = { at, inARow: past.inARow + 1 };
-  if (at.length > pace.deathsMax) return { kind: 'give-up', deaths };
-  const full = Math.min(pace.backoffCapMs, pace.backoffBaseMs * 2 ** Math.min(deaths.inARow - 1, 30));
+  if (at.length > terms.deathsMax) return { kind: 'give-up', deaths };
+  const full = Math.min(terms.backoffCapMs, terms.backoffBaseMs * 2 ** Math.min(deaths.inARow - 1, 30));
   return { kind: 'again', inMs: full / 2 + (random * full) / 2, deaths };
 }

@@ -24,6 +24,8 @@ export type SharedWork = {
   /** What must be gone before the child is started. */
   readonly after?: Promise<void> | undefined;
   readonly greeted?: () => void;
+  /** See `SupervisorWork`. */
+  readonly heartbeat?: (tookMs: number | undefined) => void;
   /** The child is new, or says that one of its listings has changed. */
   readonly offersChanged?: (connection: Connection) => void;
 };
@@ -77,6 +79,7 @@ export class Shared {
       deps,
       spec,
       sessionId: undefined,
+      heartbeat: (tookMs) => work.heartbeat?.(tookMs),
       greet: (connection) => this.#greet(connection),
       // Whose question would it be? A child that speaks to several sessions may ask none of them.
       hearing: { question: undefined, notice: (notice, about) => this.#news.hear(notice, about) },

@@ -64,10 +64,15 @@ export class Spares {
     if (seat !== undefined) await this.#dismiss(seat, 'others needed its place');
   }
 
-  async stop(why: string): Promise<void> {
-    this.#stopped = true;
+  /** All of them leave; new ones come with the next `fill`. */
+  async clear(why: string): Promise<void> {
     for (const seat of this.#seats.splice(0)) void this.#dismiss(seat, why);
     await Promise.all(this.#leaving);
+  }
+
+  async stop(why: string): Promise<void> {
+    this.#stopped = true;
+    await this.clear(why);
   }
 
   #dismiss(seat: Seat, why: string): Promise<void> {

@@ -6,6 +6,7 @@ import { encode } from '../protocol/codec.ts';
 import { readCatalog } from './catalog.ts';
 import type { Connection } from './connection.ts';
 import type { ChildDeps } from './deps.ts';
+import { askWhetherItIsThere } from './health.ts';
 import { ownMeta } from './probe.ts';
 import type { Members } from './members.ts';
 import { Shared } from './shared.ts';
@@ -24,8 +25,9 @@ export class Standing {
   #listAgain = false;
   #pingMs: number | undefined;
   #missedPing = false;
+  #isListed = false;
 
-  constructor(deps: ChildDeps, spec: ServerSpec, members: Members) {
+  constructor(deps: ChildDeps, spec: ServerSpec, members: Members, after: Promise<void> | undefined) {
     this.#deps = deps;
     this.#spec = spec;
     this.shared = new Shared({
@@ -33,9 +35,15 @@ export class Standing {
       spec,
       among: 'all callers',
       members,
+      after,
       greeted: () => {
         this.#pingMs = undefined;
         this.#missedPing = false;
+        this.#isListed = false;
+      },
+      heartbeat: (tookMs) => {
+        this.#pingMs = tookMs;
+        this.#missedPing = tookMs === undefined;
       },
       // Calls need not wait for the listings.
       offersChanged: (connection) => void this.#list(connection),
@@ -69,6 +77,11 @@ export class Standing {
       : this.supervisor.state !== 'starting';
   }
 
+  /** Whether the child that runs now has said what it offers. */
+  get isListed(): boolean {
+    return this.#isListed && this.supervisor.connection !== undefined;
+  }
+
   /** Milliseconds there and back. Rejects with `UPSTREAM_DOWN`, `UPSTREAM_TIMEOUT` or `UPSTREAM_DIED`. */
   async ping(): Promise<number> {
     const { connection, state } = this.supervisor;
@@ -76,10 +89,7 @@ export class Standing {
     if (connection === undefined) throw new Fault('UPSTREAM_DOWN', { detail: `${name} is ${state}` });
     const from = this.#deps.clock.steadyMs();
     try {
-      // An error is an answer, too: whoever does not know `ping` is alive.
-      const modern = this.shared.era === 'modern';
-      const params = modern ? encode({ _meta: ownMeta(this.#deps.version) }) : undefined;
-      await connection.own(modern ? 'server/discover' : 'ping', params, this.#deps.pace.pingWithinMs);
+      await askWhetherItIsThere(connection, this.#deps.version, this.#spec.care.health.withinMs);
     } catch (reason) {
       this.#pingMs = undefined;
       this.#missedPing = true;
@@ -125,6 +135,7 @@ export class Standing {
       serverName: clean(catalog.serverName),
       serverVersion: clean(catalog.serverVersion),
     };
+    if (this.supervisor.connection === connection) this.#isListed = true;
     changed();
   }
 }

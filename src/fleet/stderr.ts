@@ -25,6 +25,8 @@ export class Stderr {
   #second = Number.NEGATIVE_INFINITY;
   #said = 0;
   #suppressed = 0;
+  /** A flood may be followed by silence; that lines were left out is said all the same. */
+  #soon: NodeJS.Timeout | undefined;
   #tail: Redacted[] = [];
 
   constructor(work: StderrWork) {
@@ -59,6 +61,7 @@ export class Stderr {
     }
     if (++this.#said > linesPerSecondMax) {
       this.#suppressed++;
+      this.#soon ??= setTimeout(() => this.#report(), 1000).unref();
       return;
     }
     const line = this.#work.clean(bytes.toString('utf8')).slice(0, lineCharsMax) as Redacted; // A part of clean text is clean.
@@ -68,6 +71,8 @@ export class Stderr {
   }
 
   #report(): void {
+    clearTimeout(this.#soon);
+    this.#soon = undefined;
     if (this.#suppressed === 0) return;
     this.#work.suppressed(this.#suppressed);
     this.#suppressed = 0;

@@ -9,6 +9,7 @@ import { whenAnswered } from './drain.ts';
 import { Instance } from './instance.ts';
 import { launchFor } from './launch.ts';
 import { afterDeath, noDeaths, type Deaths } from './restart.ts';
+import type { Turn } from './stagger.ts';
 import { Waiters } from './waiters.ts';
 
 export type SupervisorWork = {
@@ -19,6 +20,8 @@ export type SupervisorWork = {
   readonly hearing: Hearing;
   /** The handshake. The child is ready when this resolves, and is replaced when it rejects. */
   readonly greet: (connection: Connection) => Promise<void>;
+  /** Told how long the child took to answer whether it is there; undefined when it did not answer. */
+  readonly heartbeat?: (tookMs: number | undefined) => void;
   /** A start failed, or a running child ended. */
   readonly trouble?: (fault: Fault) => void;
 };
@@ -49,6 +52,9 @@ export class Supervisor {
   #deaths: Deaths = noDeaths;
   #readyAt: number | undefined;
   #restarts = 0;
+  #hung = 0;
+  #turn: Turn | undefined;
+  #isWanted = false;
   #droppedBefore = 0;
   #timer: NodeJS.Timeout | undefined;
   /** Start again once the child that is stopping is gone. */
@@ -77,6 +83,11 @@ export class Supervisor {
     return this.#restarts;
   }
 
+  /** Children that were replaced because they hung. */
+  get hung(): number {
+    return this.#hung;
+  }
+
   get inFlight(): number {
     return this.#instance?.connection.inFlight ?? 0;
   }
@@ -96,6 +107,37 @@ export class Supervisor {
       : undefined;
   }
 
+  /** The conversation with the child, where it can be asked whether it is there. */
+  get audible(): Connection | undefined {
+    if (this.connection !== undefined) return this.connection;
+    const connection = this.#state === 'starting' ? this.#instance?.connection : undefined;
+    // Up, and not greeted yet: a spare.
+    return connection?.isQuiet === true && this.isOn(connection) ? connection : undefined;
+  }
+
+  /** Whether this is the conversation with its child still. */
+  isOn(connection: Connection): boolean {
+    return this.#instance?.connection === connection && !this.#instance.isLeaving;
+  }
+
+  /** The child said how long it took to say that it is there; undefined: it did not. */
+  heartbeat(tookMs: number | undefined): void {
+    this.#work.heartbeat?.(tookMs);
+  }
+
+  /** The child does not answer any more: it is replaced, and that counts as a death. What it was asked fails now. */
+  replace(why: string): void {
+    if (this.#instance === undefined || this.#instance.isLeaving) return;
+    this.#hung++;
+    const { deps, spec, sessionId } = this.#work;
+    deps.log(
+      'error',
+      { server: spec.name, session: sessionId, childPid: this.pid, why },
+      `${spec.name} hangs`,
+    );
+    this.#instance.hangs(why);
+  }
+
   /** Starts, once `after` has resolved, unless it is stopped before. */
   start(after?: Promise<void>): void {
     if (this.#state === 'starting' || this.#state === 'ready') return;
@@ -108,9 +150,11 @@ export class Supervisor {
     void this.#launch(after);
   }
 
-  /** Forgets all deaths so far: they were not this child's user's. */
+  /** Somebody has come to use it: forgets all deaths so far, which were not this user's, and goes before those who wait for nobody. */
   forgive(): void {
     this.#deaths = noDeaths;
+    this.#isWanted = true;
+    this.#turn?.hurry();
   }
 
   /** Forgives all deaths and starts anew, whatever the state. Resolves when the old child is gone. */
@@ -157,6 +201,7 @@ export class Supervisor {
   whenReady(withinMs: number, halt: Halt): Promise<Connection> {
     const { connection } = this;
     if (connection !== undefined) return Promise.resolve(connection);
+    this.#turn?.hurry();
     const hopeful =
       this.#again || this.#state === 'starting' || this.#state === 'ready' || this.#state === 'backing-off';
     return hopeful ? this.#waiters.wait(withinMs, halt, () => this.#down()) : Promise.reject(this.#down());
@@ -165,6 +210,8 @@ export class Supervisor {
   async #launch(after: Promise<void> | undefined): Promise<void> {
     const { deps, spec } = this.#work;
     await after;
+    const isMine = await this.#takeTurn();
+    if (!isMine) return;
     let secrets: Readonly<Record<string, string>>;
     try {
       secrets = await deps.secretsFor(spec);
@@ -199,6 +246,18 @@ export class Supervisor {
     if (this.#instance === instance && this.#state === 'starting') this.#ready(instance);
   }
 
+  /** Waits until not too many others start. False: it was stopped meanwhile, or started by somebody else. */
+  async #takeTurn(): Promise<boolean> {
+    const { stagger } = this.#work.deps;
+    if (this.#state !== 'starting' || this.#instance !== undefined) return false;
+    if (stagger === undefined) return true;
+    this.#turn?.done();
+    const turn = stagger.take(this.#isWanted || this.#waiters.size > 0);
+    this.#turn = turn;
+    await turn.come;
+    return this.#turn === turn && this.#state === 'starting' && this.#instance === undefined;
+  }
+
   #instanceWith(secrets: Readonly<Record<string, string>>, launch: Launch): Instance {
     const { deps, spec, hearing } = this.#work;
     const work = this.#work;
@@ -222,6 +281,7 @@ export class Supervisor {
 
   #ready(instance: Instance): void {
     this.#readyAt = this.#work.deps.clock.steadyMs();
+    this.#isWanted = false;
     this.#enter('ready');
     this.#waiters.succeed(instance.connection);
     this.#work.deps.onReady?.(this.#work.spec);
@@ -270,11 +330,16 @@ export class Supervisor {
 
   #comeBack(because: string, lastWords: string, now: number, upMs: number): void {
     const { deps } = this.#work;
-    const verdict = afterDeath(this.#deaths, now, upMs, deps.random(), deps.pace);
+    const { deathsMax, deathsWithinMs } = this.#work.spec.care;
+    const terms = { ...deps.pace, deathsMax, deathsWithinMs };
+    const verdict = afterDeath(this.#deaths, now, upMs, deps.random(), terms);
     this.#deaths = verdict.deaths;
     const told = lastWords === '' ? because : `${because}; its last words: ${lastWords}`;
     if (verdict.kind === 'give-up') {
-      this.#enter('given-up', `ended ${verdict.deaths.at.length} times in a row, the last time: ${told}`);
+      this.#enter(
+        'given-up',
+        `ended ${verdict.deaths.at.length} times in ${Math.round(deathsWithinMs / 1000)} s, the last time: ${told}`,
+      );
       this.#waiters.fail(this.#down());
       return;
     }
@@ -301,6 +366,10 @@ export class Supervisor {
     }
     this.#state = state;
     this.#because = because;
+    if (state !== 'starting') {
+      this.#turn?.done();
+      this.#turn = undefined;
+    }
     const { deps, spec, sessionId } = this.#work;
     const level = grave.has(state) ? 'error' : state === 'backing-off' ? 'warn' : 'info';
     deps.log(

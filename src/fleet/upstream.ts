@@ -3,15 +3,18 @@ import { Fault } from '../domain/faults.ts';
 import type { Answer } from '../domain/message.ts';
 import type { ServerSpec } from '../domain/orders.ts';
 import type { Pass } from '../domain/pass.ts';
-import type { UpstreamStatus } from '../domain/upstream.ts';
+import type { UpstreamState, UpstreamStatus } from '../domain/upstream.ts';
 import { Bridge, type Around } from './bridge.ts';
 import type { ChildDeps } from './deps.ts';
 import { Members } from './members.ts';
 import { PerCaller } from './per-caller.ts';
 import { Places } from './places.ts';
+import { Proofs } from './proofs.ts';
 import { Seats } from './seats.ts';
+import { Slumber, type Sleeper } from './slumber.ts';
 import { Standing } from './standing.ts';
 import type { Supervisor } from './supervisor.ts';
+import type { Wellbeing } from './wellbeing.ts';
 
 /** What a server that takes the place of this one goes on with: sessions that share a child outlive a change of its command. */
 export type Inheritance = {
@@ -31,6 +34,9 @@ export class Upstream {
   readonly #perCaller: PerCaller;
   /** For clients of the modern era. */
   readonly #bridge: Bridge;
+  /** Where children are started when somebody wants them; undefined: now. */
+  readonly #slumber: Slumber | undefined;
+  readonly #proofs: Proofs;
 
   /** `after`: what must be gone before the standing child, or one of a caller, is started. */
   constructor(deps: ChildDeps, spec: ServerSpec, after?: Promise<void>, from?: Inheritance) {
@@ -48,11 +54,31 @@ export class Upstream {
     this.#places = new Places(spec.childrenMax, () => this.#bridge.supervisors().length);
     this.#seats = new Seats(deps, spec, this.#places);
     this.#perCaller = new PerCaller(deps, spec, this.#places, after);
-    this.standing = new Standing(watched, spec, this.#members);
+    this.standing = new Standing(watched, spec, this.#members, after);
+    this.#proofs = new Proofs(deps, spec);
+    if (spec.care.start === 'wanted') this.#slumber = new Slumber(this.#sleeper());
     if (inherited !== undefined) this.#perCaller.takeOver(inherited.perCaller);
   }
 
+  /** Starts what is to run at once. */
+  begin(): void {
+    if (this.#slumber === undefined || this.#members.followed > 0) this.standing.shared.wake();
+  }
+
+  /** What is done for it now and then. */
+  look(now: number): void {
+    this.#slumber?.look(now);
+    this.#proofs.look(now, this.standing.supervisor.connection);
+  }
+
   forward(pass: Pass): Promise<Answer | undefined> {
+    const { kind } = pass.call.message;
+    // Whoever only notifies or replies wants nothing of a server that sleeps.
+    if (this.#slumber === undefined || kind !== 'request') return this.#carry(pass);
+    return this.#slumber.use(() => this.#carry(pass));
+  }
+
+  #carry(pass: Pass): Promise<Answer | undefined> {
     const { message, session } = pass.call;
     if (session.era === 'modern') return this.#bridge.forward(pass);
     const opens = message.kind === 'request' && message.method === 'initialize';
@@ -121,12 +147,12 @@ export class Upstream {
 
   /** Puts new children in the place of those that run, as `Supervisor.renew` does. */
   renew(why: string, withinMs: number): void {
-    for (const it of this.#supervisors()) it.renew(why, withinMs);
+    for (const it of this.supervisors()) it.renew(why, withinMs);
   }
 
   /** Tries again where a secret was missing, or the start was refused. */
   retry(): void {
-    for (const it of this.#supervisors())
+    for (const it of this.supervisors())
       if (it.state === 'lacks-secret' || it.state === 'refused') it.start();
   }
 
@@ -147,9 +173,9 @@ export class Upstream {
     ]);
   }
 
-  status(): UpstreamStatus {
+  status(): UpstreamStatus & Wellbeing {
     const { supervisor, catalog, pingMs, missedPing } = this.standing;
-    const supervisors = this.#supervisors();
+    const supervisors = this.supervisors();
     const parts = [this.#seats, this.#perCaller];
     const unwell = supervisor.state === 'ready' && missedPing ? 'did not answer the last ping' : undefined;
     const because = supervisor.because ?? unwell;
@@ -163,6 +189,9 @@ export class Upstream {
       children: supervisors.filter((it) => it.pid !== undefined).length + sum(parts.map((it) => it.leaving)),
       spares: this.#seats.spares.ready,
       idle: this.#perCaller.asleep,
+      asleep: this.#slumber !== undefined && supervisor.state === 'stopped',
+      hung: sum(supervisors.map((it) => it.hung)),
+      credential: this.#proofs.credential,
       restarts: sum([...parts, ...supervisors].map((it) => it.restarts)),
       pingMs,
       inFlight: sum(supervisors.map((it) => it.inFlight)),
@@ -175,11 +204,35 @@ export class Upstream {
 
   /** The standing child, or one of a modern client, has changed its state. */
   #changed(): void {
+    this.#slumber?.changed();
     this.#deps.changed();
     const { supervisor, shared } = this.standing;
     if (this.#places.overfull) void this.#seats.spares.giveWay();
     // A server that does not start would not start as a spare either; nor do modern servers wait for `initialize`.
     else if (supervisor.state === 'ready' && shared.era === 'legacy') this.#seats.spares.fill();
+  }
+
+  #sleeper(): Sleeper {
+    const { standing, spec } = this;
+    const { supervisor, shared } = standing;
+    const { clock } = this.#deps;
+    // A child of a caller's or a session's own needs the standing one only to know what there is.
+    const isAwake = () =>
+      standing.isListed ||
+      (spec.sharing !== 'all' && standing.catalog !== undefined && supervisor.state === 'stopped');
+    return {
+      clock,
+      spec,
+      isAwake,
+      isSettled: () => isAwake() || !onItsWay.has(supervisor.state),
+      isFollowed: () => this.#members.followed > 0 || this.#members.listeners.size > 0,
+      wake: () => shared.wake(),
+      sleep: (why) => {
+        if (supervisor.state !== 'ready') return;
+        void shared.sleep(why);
+        void this.#seats.spares.clear(why);
+      },
+    };
   }
 
   #refuseWhenGivenUp(): void {
@@ -202,10 +255,14 @@ export class Upstream {
     ];
   }
 
-  #supervisors(): readonly Supervisor[] {
+  /** All who keep a child of it. */
+  supervisors(): readonly Supervisor[] {
     return [...this.#others(), ...this.#perCaller.supervisors()];
   }
 }
+
+/** States from which a child may come without anybody's help. */
+const onItsWay: ReadonlySet<UpstreamState> = new Set(['starting', 'ready', 'backing-off', 'stopping']);
 
 /** Process ids come again. */
 function nameOf(supervisor: Supervisor | undefined): string {

@@ -4,6 +4,7 @@ import { recordRefused } from './arrive.ts';
 import { readBody } from './body.ts';
 import type { FrontPlane } from './front-plane.ts';
 import { checkBodyHeaders } from './guard.ts';
+import { sendTurnedAway } from './turned-away.ts';
 
 /** Takes what a chat or ticket system answers; checks who it is and that it was not said before. */
 export type Approvals = {
@@ -21,8 +22,27 @@ export type TakenAnswer =
 
 const bodyBytesMax = 16 * 1024;
 
-/** One POST of a chat or ticket system. There is no key: its signature is what it is known by. */
+/**
+ * One POST of a chat or ticket system. There is no key: its signature is what it is known by. Calls wait for it, so it comes in
+ * however many of them there are.
+ */
 export async function receiveApproval(
+  req: IncomingMessage,
+  res: ServerResponse,
+  callId: string,
+  name: string,
+  plane: FrontPlane,
+): Promise<void> {
+  const leave = plane.pressure.admission.enterAside();
+  if (typeof leave !== 'function') return sendTurnedAway(req, res, leave, callId);
+  try {
+    await takeApproval(req, res, callId, name, plane);
+  } finally {
+    leave();
+  }
+}
+
+async function takeApproval(
   req: IncomingMessage,
   res: ServerResponse,
   callId: string,
@@ -36,7 +56,9 @@ export async function receiveApproval(
   if (plane.draining()) throw new Fault('DRAINING');
   checkBodyHeaders(req, bodyBytesMax);
   if (req.headers.expect !== undefined) res.writeContinue();
-  const body = await readBody(req, bodyBytesMax);
+  const body = await readBody(req, bodyBytesMax, () => undefined);
+  // Nothing is counted, so nothing is turned away.
+  if ('kind' in body) return;
   const taken = await take(req, name, body, plane.approvals);
   // On record with its address like any failed sign-in; of a flood, only the first.
   if (taken.kind === 'unsigned')

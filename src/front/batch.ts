@@ -80,6 +80,7 @@ export class BatchResponse implements Outlet {
   readonly #res: ServerResponse;
   readonly #callId: string;
   readonly #session: FrontSession;
+  readonly #unreadBytesMax: number;
   readonly #answers: JsonText[] = [];
   #chars = 0;
   #events: EventResponse | undefined;
@@ -87,10 +88,11 @@ export class BatchResponse implements Outlet {
   #refused: WireReply | undefined;
   #accepted = 0;
 
-  constructor(res: ServerResponse, callId: string, session: FrontSession) {
+  constructor(res: ServerResponse, callId: string, session: FrontSession, unreadBytesMax: number) {
     this.#res = res;
     this.#callId = callId;
     this.#session = session;
+    this.#unreadBytesMax = unreadBytesMax;
   }
 
   send = (text: RedactedJson): 'sent' | 'gone' => this.#begun()?.send(text) ?? 'gone';
@@ -134,7 +136,7 @@ export class BatchResponse implements Outlet {
 
   #begun(): EventResponse | undefined {
     if (this.#events !== undefined) return this.#events;
-    const begun = EventResponse.begin(this.#res, this.#callId, this.#session);
+    const begun = EventResponse.begin(this.#res, this.#callId, this.#session, this.#unreadBytesMax);
     if (begun !== undefined) for (const text of this.#answers.splice(0)) begun.send(text as RedactedJson);
     return (this.#events = begun);
   }

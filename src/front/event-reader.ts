@@ -8,12 +8,14 @@ const keepAliveMs = 15_000;
 /** Somebody reads an event stream on this connection. */
 export class EventReader {
   readonly #res: ServerResponse;
+  readonly #unreadBytesMax: number;
   #late: NodeJS.Timeout | undefined;
   #expires: NodeJS.Timeout | undefined;
 
   /** `left` is called once, when the connection is closed by either side. */
-  constructor(res: ServerResponse, left: () => void) {
+  constructor(res: ServerResponse, unreadBytesMax: number, left: () => void) {
     this.#res = res;
+    this.#unreadBytesMax = unreadBytesMax;
     const beat = setInterval(() => keepAlive(res), keepAliveMs);
     res.on('close', () => {
       clearInterval(beat);
@@ -24,7 +26,8 @@ export class EventReader {
   }
 
   /** Without an event id where the reader cannot come back. */
-  send = (text: RedactedJson, eventId?: string): 'sent' | 'gone' => sendEvent(this.#res, text, eventId);
+  send = (text: RedactedJson, eventId?: string): 'sent' | 'gone' =>
+    sendEvent(this.#res, text, this.#unreadBytesMax, eventId);
 
   mark = (eventId: string): void => sendMark(this.#res, eventId);
 

@@ -18,15 +18,23 @@ export class EventResponse implements Outlet {
     res: ServerResponse,
     callId: string,
     session: FrontSession | undefined,
+    unreadBytesMax: number,
   ): EventResponse | undefined {
-    return res.headersSent || res.destroyed ? undefined : new EventResponse(res, callId, session);
+    return res.headersSent || res.destroyed
+      ? undefined
+      : new EventResponse(res, callId, session, unreadBytesMax);
   }
 
-  private constructor(res: ServerResponse, callId: string, session: FrontSession | undefined) {
+  private constructor(
+    res: ServerResponse,
+    callId: string,
+    session: FrontSession | undefined,
+    unreadBytesMax: number,
+  ) {
     const stream = session?.openStream();
     this.#stream = stream;
     startStream(res, { 'mcpd-correlation-id': callId });
-    const reader = new EventReader(res, () => stream?.leave(reader));
+    const reader = new EventReader(res, unreadBytesMax, () => stream?.leave(reader));
     this.#reader = reader;
     if (session !== undefined) stream?.readOn(reader, knowsMarks(session));
   }

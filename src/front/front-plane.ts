@@ -8,6 +8,7 @@ import type { Outcome } from '../domain/outcome.ts';
 import type { Bounds } from '../protocol/codec.ts';
 import type { Approvals } from './approvals.ts';
 import type { OAuthFace } from './metadata.ts';
+import type { Pressure } from './pressure.ts';
 import type { FrontSessions } from './session.ts';
 
 /** What the doors need of the house. */
@@ -15,6 +16,8 @@ export type FrontPlane = {
   readonly data: DataPlane;
   /** The life of a call, or of a message to the address where all servers are shown as one. */
   readonly handle: (arrival: Arrival) => Promise<Outcome>;
+  /** Brings back the session of an arrival that was open before a restart; undefined: there is nothing to wait for. */
+  readonly resume: (arrival: Arrival, credentials: Credentials) => Promise<void> | undefined;
   /**
    * Checks a credential once for the whole request. Throws `UNAUTHENTICATED`, or `TOO_MANY` to a peer that guesses. At once
    * where nobody outside has to be asked.
@@ -31,6 +34,8 @@ export type FrontPlane = {
   /** A connection on which a call's events are read is let go after this long; undefined: never. */
   readonly pollAfterMs: number | undefined;
   readonly wallMs: () => number;
+  /** How much may come in at once; one for all doors. */
+  readonly pressure: Pick<Pressure, 'admission' | 'connections' | 'unreadBytesMax'>;
   /** True while the daemon stops: nothing new is begun. */
   readonly draining: () => boolean;
   /** Where a mistake of ours is told with everything we know; the caller learns only its id. */

@@ -40,7 +40,7 @@ export function holdStream(
   }
   if (session.streaming) throw new Fault('SESSION_BUSY');
   visit.record('(stream opened)');
-  session.standing.readOn(expires(readerOf(session.standing, res, visit)), knowsMarks(session));
+  session.standing.readOn(expires(readerOf(session.standing, res, visit, plane)), knowsMarks(session));
 }
 
 function resumeStream(
@@ -62,16 +62,16 @@ function resumeStream(
     res.end();
     return;
   }
-  const reader = expires(readerOf(stream, res, visit));
+  const reader = expires(readerOf(stream, res, visit, plane));
   const marked = knowsMarks(session);
   if (marked && stream !== session.standing && plane.pollAfterMs !== undefined)
     reader.letGoAfter(plane.pollAfterMs);
   stream.read(reader, after, marked);
 }
 
-function readerOf(stream: EventStream, res: ServerResponse, visit: Visit): EventReader {
+function readerOf(stream: EventStream, res: ServerResponse, visit: Visit, plane: FrontPlane): EventReader {
   startStream(res, { 'mcpd-correlation-id': visit.callId });
-  const reader = new EventReader(res, () => stream.leave(reader));
+  const reader = new EventReader(res, plane.pressure.unreadBytesMax, () => stream.leave(reader));
   return reader;
 }
 
@@ -84,9 +84,13 @@ export function endSession(
   visit: Visit,
   plane: FrontPlane,
 ): void {
-  const session = findSession(req, server, principal, plane);
+  const id = headerOf(req, 'mcp-session-id');
+  // One that was open before a restart need not be brought back to be ended.
+  const asleep = id === undefined ? undefined : plane.sessions.asleep(principal, server, id);
+  const session = asleep === undefined ? findSession(req, server, principal, plane) : undefined;
   visit.record('(session ended)');
-  plane.sessions.end(session);
+  if (asleep !== undefined) plane.sessions.forget(asleep);
+  if (session !== undefined) plane.sessions.end(session);
   res.writeHead(204, { 'mcpd-correlation-id': visit.callId });
   res.end();
 }

@@ -10,6 +10,8 @@ import type { RedactedJson } from '../domain/redacted.ts';
 import { decodeUtf8, errorText, readMessage } from '../protocol/codec.ts';
 import { eraOfLine } from '../protocol/era.ts';
 import { wordFault, wordOutcome } from '../protocol/wire-errors.ts';
+import type { TurnedAway } from '../protocol/wire-errors.ts';
+import type { Stay } from './admission.ts';
 import { arrive } from './arrive.ts';
 import { arrivalsOf, carryOutAll, isBatch, readBatch } from './batch.ts';
 import { readBody } from './body.ts';
@@ -19,10 +21,13 @@ import { checkAccept, checkBodyHeaders } from './guard.ts';
 import type { Visit } from './hold.ts';
 import { PostResponse } from './post-response.ts';
 import { challengeFor, lookAgain, type Known } from './sign-in.ts';
-import { checkSame, reportFailure } from './receive.ts';
+import { checkSame, reportFailure, requestsIn } from './receive.ts';
 import { answerText, sendAccepted } from './send-reply.ts';
 import { mayBatch, type FrontSession } from './session.ts';
 import { sendEndpoint, startStream } from './stream.ts';
+import { sendTurnedAway } from './turned-away.ts';
+
+type Read = { readonly arrivals: readonly Arrival[]; readonly seat: Seat };
 
 /** A stream on which nobody initialized anything for this long is closed. */
 const initializeWithinMs = 60_000;
@@ -53,7 +58,7 @@ export class HttpSse {
     this.#seats.set(ticket, seat);
     startStream(res, { 'mcpd-correlation-id': visit.callId });
     const late = setTimeout(() => seat.stage === 'new' && reader.close(), initializeWithinMs);
-    const reader = new EventReader(res, () => {
+    const reader = new EventReader(res, this.#plane.pressure.unreadBytesMax, () => {
       clearTimeout(late);
       this.#seats.delete(ticket);
       this.#plane.sessions.end(session);
@@ -83,20 +88,23 @@ export class HttpSse {
     callId: string,
     server: string,
     ticket: string | undefined,
+    stay: Stay,
   ): Promise<void> {
     const plane = this.#plane;
     const arrival = arrive(req, callId, server, plane, nowhere);
-    let read: { arrivals: readonly Arrival[]; seat: Seat };
+    let read: Read | TurnedAway;
     try {
-      read = await this.#readIn(req, res, arrival, ticket);
+      read = await this.#readIn(req, res, arrival, ticket, stay);
     } catch (reason) {
       const fault = Fault.from(reason);
       if (fault.side === 'mcpd') plane.report(fault, callId);
       // What is left of a refused body must not be read as the next request.
       if (!req.complete) res.setHeader('connection', 'close');
-      new PostResponse(res, callId, challengeFor(req, server, plane)).refuse(fault);
+      const { unreadBytesMax } = plane.pressure;
+      new PostResponse(res, callId, challengeFor(req, server, plane), unreadBytesMax).refuse(fault);
       return;
     }
+    if ('kind' in read) return sendTurnedAway(req, res, read, callId);
     sendAccepted(res, callId);
     const { arrivals, seat } = read;
     await carryOutAll(arrivals, plane.handle, (ended, outcome) => {
@@ -110,18 +118,23 @@ export class HttpSse {
     res: ServerResponse,
     arrival: Arrival,
     ticket: string | undefined,
-  ): Promise<{ arrivals: readonly Arrival[]; seat: Seat }> {
+    stay: Stay,
+  ): Promise<Read | TurnedAway> {
     const { bounds, data, draining, signIn } = this.#plane;
     let principal: Principal | undefined;
     try {
       if (draining()) throw new Fault('DRAINING');
       const credentials = await signIn(arrival.credentials, arrival);
       principal = data.callers.identify(credentials);
+      const tooMany = stay.of(principal.name);
+      if (tooMany !== undefined) return tooMany;
       const seat = this.#seatOf(ticket, principal, arrival.server);
       const { session } = seat;
       checkBodyHeaders(req, bounds.bytesMax);
       if (req.headers.expect !== undefined) res.writeContinue();
-      const text = decodeUtf8(await readBody(req, bounds.bytesMax));
+      const body = await readBody(req, bounds.bytesMax, (bytes) => stay.holds(bytes));
+      if ('kind' in body) return body;
+      const text = decodeUtf8(body);
       const messages = isBatch(text)
         ? readBatch(text, bounds, mayBatch(session))
         : [readMessage(text, bounds)];
@@ -134,6 +147,8 @@ export class HttpSse {
         return { arrivals: [], seat };
       }
       checkSame(messages, req, session);
+      const away = stay.begins(requestsIn(messages));
+      if (away !== undefined) return away;
       advance(seat, messages);
       const outlet: Outlet = { send: session.deliver };
       return {

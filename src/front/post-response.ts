@@ -20,6 +20,7 @@ export class PostResponse implements Outlet {
   /** A stream begins before the outcome is known, and its headers carry the id all the same. */
   readonly #callId: string;
   readonly #challenge: Challenge;
+  readonly #unreadBytesMax: number;
   #events: EventResponse | undefined;
   /** The id that the answer must bear; undefined while the message is not read, and for what is not answered. */
   #id: RequestId | undefined;
@@ -29,10 +30,11 @@ export class PostResponse implements Outlet {
   #session: FrontSession | undefined;
   #poll: NodeJS.Timeout | undefined;
 
-  constructor(res: ServerResponse, callId: string, challenge: Challenge) {
+  constructor(res: ServerResponse, callId: string, challenge: Challenge, unreadBytesMax: number) {
     this.#res = res;
     this.#callId = callId;
     this.#challenge = challenge;
+    this.#unreadBytesMax = unreadBytesMax;
   }
 
   send = (text: RedactedJson): 'sent' | 'gone' => this.#begun()?.send(text) ?? 'gone';
@@ -83,7 +85,7 @@ export class PostResponse implements Outlet {
 
   #begun(): EventResponse | undefined {
     if (this.#era === 'legacy' && this.#session === undefined) return undefined;
-    this.#events ??= EventResponse.begin(this.#res, this.#callId, this.#session);
+    this.#events ??= EventResponse.begin(this.#res, this.#callId, this.#session, this.#unreadBytesMax);
     return this.#events;
   }
 

@@ -3,11 +3,13 @@ import { refuseUnread } from '../call/handle-call.ts';
 import type { Arrival } from '../domain/call.ts';
 import type { Credentials, Principal } from '../domain/caller.ts';
 import { Fault } from '../domain/faults.ts';
-import type { Message } from '../domain/message.ts';
+import type { Message, RequestId } from '../domain/message.ts';
 import type { Outcome } from '../domain/outcome.ts';
+import type { TurnedAway } from '../protocol/wire-errors.ts';
 import { decodeUtf8, readMessage, type Bounds } from '../protocol/codec.ts';
 import { eraOf, eraOfLine } from '../protocol/era.ts';
 import { arrive, headerOf } from './arrive.ts';
+import type { Stay } from './admission.ts';
 import { arrivalsOf, BatchResponse, carryOutAll, isBatch, readBatch } from './batch.ts';
 import { readBody } from './body.ts';
 import type { FrontPlane } from './front-plane.ts';
@@ -15,6 +17,7 @@ import { checkAccept, checkBodyHeaders, prefersStream } from './guard.ts';
 import { PostResponse } from './post-response.ts';
 import { challengeFor, lookAgain, untilOf } from './sign-in.ts';
 import { checkRevision, mayBatch, type FrontSession } from './session.ts';
+import { sendTurnedAway } from './turned-away.ts';
 
 /** One POST: HTTP request → Arrival → the life of a call → HTTP response. Settles every response it is given. */
 export async function receive(
@@ -23,11 +26,18 @@ export async function receive(
   callId: string,
   server: string,
   plane: FrontPlane,
+  stay: Stay,
 ): Promise<void> {
-  const answer = new PostResponse(res, callId, challengeFor(req, server, plane));
+  const answer = new PostResponse(
+    res,
+    callId,
+    challengeFor(req, server, plane),
+    plane.pressure.unreadBytesMax,
+  );
   const arrival = arrive(req, callId, server, plane, answer);
   try {
-    const read = await readIn(req, res, arrival, plane, answer);
+    const read = await readIn(req, res, arrival, plane, answer, stay);
+    if ('away' in read) return sendTurnedAway(req, res, read.away, callId, read.id);
     if ('batch' in read) return await receiveAll(res, arrival, read, plane);
     // In the modern era, to close the stream is to cancel the call; before, it means nothing (2026-07-28 streamable-http).
     if (read.era === 'modern') {
@@ -66,6 +76,8 @@ function endWithCredential(
 }
 
 type Read = Pick<Arrival, 'credentials' | 'message' | 'era'>;
+/** There is too much to do; `id` where the message was read so far. */
+type Away = { readonly away: TurnedAway; readonly id: RequestId | undefined };
 type ReadBatch = {
   readonly batch: readonly Message[];
   readonly credentials: Credentials;
@@ -78,7 +90,7 @@ async function receiveAll(
   { batch, credentials, session }: ReadBatch,
   plane: FrontPlane,
 ): Promise<void> {
-  const response = new BatchResponse(res, arrival.id, session);
+  const response = new BatchResponse(res, arrival.id, session, plane.pressure.unreadBytesMax);
   const arrivals = arrivalsOf({ ...arrival, credentials, outlet: response }, batch);
   await carryOutAll(arrivals, plane.handle, (ended, outcome) => {
     reportFailure(outcome, ended.id, plane);
@@ -100,7 +112,8 @@ async function readIn(
   arrival: Arrival,
   plane: FrontPlane,
   answer: PostResponse,
-): Promise<Read | ReadBatch> {
+  stay: Stay,
+): Promise<Read | ReadBatch | Away> {
   let principal: Principal | undefined;
   try {
     if (plane.draining()) throw new Fault('DRAINING');
@@ -109,13 +122,27 @@ async function readIn(
     // Waiting for what is there already would cost every call a turn.
     const credentials = signedIn instanceof Promise ? await signedIn : signedIn;
     principal = plane.data.callers.identify(credentials);
+    const tooMany = stay.of(principal.name);
+    if (tooMany !== undefined) return { away: tooMany, id: undefined };
     checkBodyHeaders(req, plane.bounds.bytesMax);
     checkAccept(req, ['application/json', 'text/event-stream']);
     if (req.headers.expect !== undefined) res.writeContinue();
-    const text = decodeUtf8(await readBody(req, plane.bounds.bytesMax));
-    const session = plane.sessions.peek(principal, arrival.server, arrival.sessionId);
-    if (isBatch(text)) return readAll(text, req, credentials, session, plane.bounds);
+    const body = await readBody(req, plane.bounds.bytesMax, (bytes) => stay.holds(bytes));
+    if ('kind' in body) return { away: body, id: undefined };
+    const text = decodeUtf8(body);
+    if (isBatch(text)) {
+      await plane.resume(arrival, credentials);
+      const session = plane.sessions.peek(principal, arrival.server, arrival.sessionId);
+      const read = readAll(text, req, credentials, session, plane.bounds);
+      const away = stay.begins(requestsIn(read.batch));
+      return away === undefined ? read : { away, id: undefined };
+    }
     const message = readMessage(text, plane.bounds);
+    // Only now it is known whether it asks for anything: an answer that a waiting call needs is let in however full it is.
+    if (message.kind === 'request') {
+      const away = stay.begins(1);
+      if (away !== undefined) return { away, id: message.id };
+    }
     answer.to(message);
     const era = eraOf(message, {
       version: headerOf(req, 'mcp-protocol-version'),
@@ -124,6 +151,9 @@ async function readIn(
     });
     if (era === 'modern') answer.speak(era, undefined);
     else if (message.kind !== 'request' || message.method !== 'initialize') {
+      const resuming = plane.resume(arrival, credentials);
+      if (resuming !== undefined) await resuming;
+      const session = plane.sessions.peek(principal, arrival.server, arrival.sessionId);
       if (session !== undefined) checkRevision(headerOf(req, 'mcp-protocol-version'), session);
       answer.speak(era, session);
       // Once a stream has begun, no status can say that the token is not good enough.
@@ -136,6 +166,11 @@ async function readIn(
     refuseUnread(arrival, principal, fault, plane.data);
     throw fault;
   }
+}
+
+/** How much a batch sets going. */
+export function requestsIn(messages: readonly Message[]): number {
+  return messages.filter(({ kind }) => kind === 'request').length;
 }
 
 function readAll(

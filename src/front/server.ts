@@ -14,15 +14,18 @@ import type { Principal } from '../domain/caller.ts';
 import { wordFault } from '../protocol/wire-errors.ts';
 import { errorText } from '../protocol/codec.ts';
 import { receiveApproval } from './approvals.ts';
-import { recordVisit } from './arrive.ts';
+import { arrive, recordVisit } from './arrive.ts';
 import type { FrontPlane } from './front-plane.ts';
 import { guard, type GuardRules } from './guard.ts';
 import { endSession, holdStream, type Visit } from './hold.ts';
+import { sendHealth, type HealthPlane } from './health.ts';
 import type { HttpSse } from './http-sse.ts';
 import { sendMetadata } from './metadata.ts';
 import { receive } from './receive.ts';
+import { admitted, held } from './let-in.ts';
 import { findRoute } from './routes.ts';
-import { challengeFor, knownAnyway, signInFor } from './sign-in.ts';
+import { challengeFor, signInFor } from './sign-in.ts';
+import { sendTurnedAway } from './turned-away.ts';
 
 export type FrontParts = {
   readonly rules: GuardRules;
@@ -33,17 +36,8 @@ export type FrontParts = {
   /** For the whole request head, and for the whole request. */
   readonly headersWithinMs: number;
   readonly requestWithinMs: number;
-  readonly connectionsMax: number;
   /** Makes a server that speaks TLS; undefined: plain HTTP. */
   readonly tls?: ((options: ServerOptions, onRequest: RequestListener) => Server) | undefined;
-};
-
-export type HealthPlane = {
-  readonly alive: () => { readonly version: string; readonly uptimeSeconds: number };
-  /** Bare: for anyone. */
-  readonly ready: () => 'healthy' | 'degraded' | 'unhealthy';
-  /** What one caller may see: the servers its policy shows it, each with a measured round trip. */
-  readonly detail: (principal: Principal) => Promise<object>;
 };
 
 const ticketForm = /^\?sessionId=([A-Za-z0-9_-]{32})$/;
@@ -73,7 +67,7 @@ export function createFront(parts: FrontParts): Server {
     noDelay: true,
   };
   const server = parts.tls === undefined ? createServer(options, onRequest) : parts.tls(options, onRequest);
-  server.maxConnections = parts.connectionsMax;
+  parts.plane.pressure.connections.watch(server, parts.tls !== undefined);
   // Node would say 100-continue before anyone looked at the credential.
   server.on('checkContinue', onRequest);
   server.on('checkExpectation', (_req: IncomingMessage, res: ServerResponse) =>
@@ -107,12 +101,20 @@ async function route(
   callId: string,
   parts: FrontParts,
 ): Promise<void> {
+  const { admission, connections } = parts.plane.pressure;
+  const isSpare = connections.request(req, res) === 'spare';
   guard(req, parts.rules);
   const url = req.url ?? '/';
   const query = url.indexOf('?');
   const path = query < 0 ? url : url.slice(0, query);
   const at = findRoute(path, servedBy(parts));
-  if (at?.to === 'healthz' || at?.to === 'readyz') return health(req, res, at.to, callId, parts);
+  const isHealth = at?.to === 'healthz' || at?.to === 'readyz';
+  if (isSpare) {
+    // There is no room for this connection; whether mcpd is alive is answered all the same.
+    res.setHeader('connection', 'close');
+    if (!isHealth) return sendTurnedAway(req, res, admission.noRoom(), callId);
+  }
+  if (isHealth) return sendHealth(req, res, at.to, callId, parts.plane, parts.health);
   if (at?.to === 'approvals') return receiveApproval(req, res, callId, at.name, parts.plane);
   if (at?.to === 'metadata') return sendMetadata(req, res, at.name, parts.plane.oauth);
   if ((at?.to === 'sse' || at?.to === 'messages') && parts.httpSse !== undefined)
@@ -120,11 +122,20 @@ async function route(
   // A misspelt choice of the hall is at no address.
   const server = at === undefined ? undefined : serverAt(at, query < 0 ? '' : url.slice(query + 1));
   // A POST signs in on its trail, so that a failed one is on record with its message's address.
-  if (server !== undefined && req.method === 'POST') return receive(req, res, callId, server, parts.plane);
+  if (server !== undefined && req.method === 'POST')
+    return admitted(req, res, callId, parts.plane, (stay) =>
+      receive(req, res, callId, server, parts.plane, stay),
+    );
   const known = await signInFor(req, callId, server ?? '', parts.plane);
   if (server === undefined) throw new Fault('NO_ROUTE');
   const visit = visitOf(req, callId, server, known.principal, parts);
-  if (req.method === 'GET') return holdStream(req, res, server, known, visit, parts.plane);
+  if (req.method === 'GET') {
+    const arrival = arrive(req, callId, server, parts.plane, { send: () => 'gone' });
+    await parts.plane.resume(arrival, known.credentials);
+    return held(req, res, callId, known, parts.plane, () =>
+      holdStream(req, res, server, known, visit, parts.plane),
+    );
+  }
   if (req.method === 'DELETE') return endSession(req, res, server, known.principal, visit, parts.plane);
   res.setHeader('allow', 'GET, POST, DELETE');
   throw new Fault('WRONG_METHOD');
@@ -139,11 +150,15 @@ async function routeHttpSse(
   if (!isStream && req.method === 'POST') {
     const url = req.url ?? '';
     const ticket = ticketForm.exec(url.slice(url.indexOf('?')))?.[1];
-    return httpSse.receive(req, res, callId, server, ticket);
+    return admitted(req, res, callId, parts.plane, (stay) =>
+      httpSse.receive(req, res, callId, server, ticket, stay),
+    );
   }
   const known = await signInFor(req, callId, server, parts.plane);
   if (isStream && req.method === 'GET')
-    return httpSse.hold(req, res, server, known, visitOf(req, callId, server, known.principal, parts));
+    return held(req, res, callId, known, parts.plane, () =>
+      httpSse.hold(req, res, server, known, visitOf(req, callId, server, known.principal, parts)),
+    );
   res.setHeader('allow', isStream ? 'GET' : 'POST');
   throw new Fault('WRONG_METHOD');
 }
@@ -174,39 +189,6 @@ function visitOf(
   parts: FrontParts,
 ): Visit {
   return { callId, record: (what) => recordVisit(req, callId, server, what, principal, parts.plane) };
-}
-
-async function health(
-  req: IncomingMessage,
-  res: ServerResponse,
-  which: 'healthz' | 'readyz',
-  callId: string,
-  parts: FrontParts,
-): Promise<void> {
-  if (req.method !== 'GET' && req.method !== 'HEAD') {
-    res.setHeader('allow', 'GET, HEAD');
-    throw new Fault('WRONG_METHOD');
-  }
-  const known =
-    req.headers.authorization === undefined
-      ? await knownAnyway(req, parts.plane)
-      : await signInFor(req, callId, '', parts.plane);
-  if (which === 'healthz')
-    return sendJson(res, 200, { status: 'ok', ...(known === undefined ? {} : parts.health.alive()) });
-  const status = parts.health.ready();
-  const detail =
-    known === undefined ? {} : { ...parts.health.alive(), ...(await parts.health.detail(known.principal)) };
-  sendJson(res, status === 'unhealthy' ? 503 : 200, { status, ...detail });
-}
-
-function sendJson(res: ServerResponse, status: number, body: object): void {
-  const text = JSON.stringify(body);
-  res.writeHead(status, {
-    'content-type': 'application/json',
-    'cache-control': 'no-store',
-    'content-length': Buffer.byteLength(text),
-  });
-  res.end(text);
 }
 
 function turnAway(

@@ -14,6 +14,14 @@ export type FrontSessions = {
   ) => FrontSession | undefined;
   /** Throws `NO_SESSION` or `UNKNOWN_SESSION`. */
   readonly find: (principal: Principal, server: string, sessionId: string | undefined) => FrontSession;
+  /** A session that was open before a restart, and that nobody has come back to. */
+  readonly asleep: (
+    principal: Principal,
+    server: string,
+    sessionId: string,
+  ) => { readonly id: string } | undefined;
+  /** Ends one that is asleep. */
+  readonly forget: (asleep: { readonly id: string }) => void;
   /** A session that stands before its `initialize`. Throws `TOO_MANY`. */
   readonly open: (principal: Principal, server: string) => FrontSession;
   readonly end: (session: Session) => void;

@@ -7,7 +7,11 @@ import { challenge } from './challenge.ts';
 import type { Door, FrontPlane } from './front-plane.ts';
 
 /** Who calls, and until when that is known, in wall clock milliseconds since 1970. */
-export type Known = { readonly principal: Principal; readonly untilMs: number };
+export type Known = {
+  readonly principal: Principal;
+  readonly untilMs: number;
+  readonly credentials: Credentials;
+};
 
 /** Who sends a request that holds no message. A failed sign-in is on record with its address, whatever it asked for. */
 export async function signInFor(
@@ -18,7 +22,7 @@ export async function signInFor(
 ): Promise<Known> {
   try {
     const checked = await plane.signIn(plane.peers.credentials(req), doorOf(req, server, plane));
-    return { principal: plane.data.callers.identify(checked), untilMs: untilOf(checked) };
+    return knownBy(checked, plane);
   } catch (reason) {
     const fault = Fault.from(reason);
     recordRefused(req, callId, server, fault, plane);
@@ -32,11 +36,15 @@ export async function knownAnyway(req: IncomingMessage, plane: FrontPlane): Prom
   if (credentials.kind === 'none') return undefined;
   try {
     const checked = await plane.signIn(credentials, doorOf(req, '', plane));
-    return { principal: plane.data.callers.identify(checked), untilMs: untilOf(checked) };
+    return knownBy(checked, plane);
   } catch {
     // A certificate or a user that nobody mapped: as good as none.
     return undefined;
   }
+}
+
+function knownBy(credentials: Credentials, plane: FrontPlane): Known {
+  return { principal: plane.data.callers.identify(credentials), untilMs: untilOf(credentials), credentials };
 }
 
 /** How often the credential of an open stream is looked at again. */

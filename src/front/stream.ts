@@ -1,9 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { RedactedJson } from '../domain/redacted.ts';
 
-/** What one reader may leave unread before it is cut off. */
-const unreadBytesMax = 16 * 1024 * 1024;
-
 /** How long a client waits before it comes back for the rest of a stream. */
 const retryMs = 1_000;
 
@@ -21,9 +18,15 @@ export function startStream(res: ServerResponse, headers: Readonly<Record<string
 
 /**
  * One event. Canonical JSON holds no line end, so a tool's text can never start a field of its own.
- * A reader that is gone or hopelessly slow says `gone`; a slow one is cut off rather than buffered for ever.
+ * A reader that is gone or hopelessly slow says `gone`: one that has left more than `unreadBytesMax` unread is let go. What it
+ * missed is kept for when it comes back (`callers/replay.ts`). So it holds no more than that and one event.
  */
-export function sendEvent(res: ServerResponse, text: RedactedJson, eventId?: string): 'sent' | 'gone' {
+export function sendEvent(
+  res: ServerResponse,
+  text: RedactedJson,
+  unreadBytesMax: number,
+  eventId?: string,
+): 'sent' | 'gone' {
   if (res.destroyed || res.writableEnded) return 'gone';
   if (res.writableLength > unreadBytesMax) {
     res.destroy();

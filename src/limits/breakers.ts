@@ -6,6 +6,7 @@ import type { Breaker, Orders, Retry, ToolText } from '../domain/orders.ts';
 import { realAfter, type After } from './after.ts';
 import { admit, failed, healthy, succeeded, type Health } from './breaker.ts';
 import { isObserving } from './observing.ts';
+import type { RestStore } from './rest-store.ts';
 import { backoffMs } from './retry.ts';
 
 export type BreakersParts = {
@@ -13,6 +14,8 @@ export type BreakersParts = {
   /** 0 to 1. */
   readonly random: () => number;
   readonly after?: After;
+  /** Without one, a restart forgets which tools rest. */
+  readonly store?: RestStore;
   /** Tools that are remembered as failing. */
   readonly toolsMax?: number;
 };
@@ -29,21 +32,27 @@ export type Resting = {
 type Watched = { readonly server: string; readonly tool: string; health: Health; at: number };
 
 const toolsMaxDefault = 10_000;
+/** A rest that ended this long before a start says nothing about today. */
+const forgottenAfterMs = 86_400_000;
 
 /** Spares tools that fail again and again, and makes calls again where the policy calls that safe. */
 export class Breakers {
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #after: After;
+  readonly #store: RestStore | undefined;
   readonly #toolsMax: number;
   /** Only tools that failed; by server and tool. The one that failed longest ago comes first. */
   readonly #tools = new Map<string, Watched>();
 
-  constructor({ clock, random, after = realAfter, toolsMax = toolsMaxDefault }: BreakersParts) {
+  /** Takes over the rests of earlier runs. */
+  constructor({ clock, random, after = realAfter, store, toolsMax = toolsMaxDefault }: BreakersParts) {
     this.#clock = clock;
     this.#random = random;
     this.#after = after;
+    this.#store = store;
     this.#toolsMax = toolsMax;
+    this.#takeOver();
   }
 
   /** Tools that failed lately. */
@@ -76,13 +85,16 @@ export class Breakers {
     const key = keyOf(call);
     const breaker = breakerOf(orders, call);
     if (key === undefined || breaker === undefined) {
-      if (key !== undefined) this.#tools.delete(key);
+      if (key !== undefined) this.#forget(key);
       return;
     }
     const now = this.#clock.steadyMs();
     const before = watched?.health ?? healthy;
     const health = how === 'well' ? succeeded(before, call.id) : failed(before, breaker, call.id, now);
     this.#keep(key, call, health, now);
+    const kept = this.#tools.get(key);
+    if (health.kind === 'open' && health !== before && kept?.health === health)
+      this.#store?.keep(this.#restOf(kept, health, breaker.restMs));
   };
 
   /** How long to wait before the call is made again; undefined: it is not made again. */
@@ -138,13 +150,44 @@ export class Breakers {
   }
 
   #keep(key: string, call: Call, health: Health, now: number): void {
+    if (health === healthy || call.target.kind !== 'tool') {
+      this.#forget(key);
+      return;
+    }
     this.#tools.delete(key);
-    if (health === healthy || call.target.kind !== 'tool') return;
     // Made-up names behind a server that is down would pile up. Nobody is let off: without a place there is no rest either.
     const oldest = this.#tools.size < this.#toolsMax ? undefined : this.#oldestClosed();
     if (oldest !== undefined) this.#tools.delete(oldest);
     else if (this.#tools.size >= this.#toolsMax) return;
     this.#tools.set(key, { server: call.server, tool: call.target.name, health, at: now });
+  }
+
+  #forget(key: string): void {
+    const watched = this.#tools.get(key);
+    this.#tools.delete(key);
+    if (watched !== undefined && watched.health.kind !== 'closed')
+      this.#store?.drop(watched.server, watched.tool);
+  }
+
+  /** A rest that is over begins with a trial, as it would have without the restart. */
+  #takeOver(): void {
+    const [now, wallMs] = [this.#clock.steadyMs(), this.#clock.wallMs()];
+    for (const { server, tool, since, untilMs, restMs } of this.#store?.load() ?? []) {
+      if (this.#tools.size >= this.#toolsMax || wallMs - untilMs > forgottenAfterMs) {
+        this.#store?.drop(server, tool);
+        continue;
+      }
+      const leftMs = Math.min(Math.max(0, untilMs - wallMs), restMs);
+      const began = now - Math.max(0, wallMs - since);
+      const health = { kind: 'open', since: began, until: now + leftMs } as const;
+      this.#tools.set(`${server}\0${tool}`, { server, tool, health, at: now });
+    }
+  }
+
+  #restOf({ server, tool }: Watched, { since, until }: Health & { readonly kind: 'open' }, restMs: number) {
+    const toWallMs = this.#clock.wallMs() - this.#clock.steadyMs();
+    const at = (steadyMs: number) => Math.max(0, Math.round(steadyMs + toWallMs));
+    return { server, tool, since: at(since), untilMs: at(until), restMs };
   }
 
   /** Of those that failed without resting yet. */

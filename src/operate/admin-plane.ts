@@ -1,5 +1,6 @@
 import type { Gate } from '../confirm/gate.ts';
 import type { Call } from '../domain/call.ts';
+import type { Durability } from '../domain/care.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Facts } from '../domain/decision.ts';
 import type { HaltReason } from '../domain/halt.ts';
@@ -47,7 +48,7 @@ export type AdminPlane = {
   readonly operators: { readonly count: () => number };
   readonly policies: { readonly reload: () => Promise<ReloadReport> };
   /** One journal line. Rejects with `AUDIT_UNAVAILABLE`. */
-  readonly audit: { readonly command: (record: CommandRecord) => Promise<void> };
+  readonly audit: { readonly command: (record: CommandRecord, durability?: Durability) => Promise<void> };
   readonly health: () => Health;
   readonly clock: Clock;
 };

@@ -158,18 +158,21 @@ export async function carryOut(plane: AdminPlane, order: Order): Promise<Reply> 
   if (visitor.kind === 'stranger') return turnAway(plane, order, visitor);
   const { operator } = visitor;
   let args: Args | undefined;
-  const record = (result: string) =>
-    plane.audit.command({
-      by: operator.name,
-      as: operator.as,
-      role: operator.role,
-      command: name.slice(0, nameCharsMax),
-      args: spell(args),
-      result,
-    });
-
   let reply: Reply;
   let kind: Command['kind'] = 'reads';
+  const record = (result: string) =>
+    plane.audit.command(
+      {
+        by: operator.name,
+        as: operator.as,
+        role: operator.role,
+        command: name.slice(0, nameCharsMax),
+        args: spell(args),
+        result,
+      },
+      // Whoever looks at what is wrong with a slow disk does not wait for it.
+      kind === 'reads' ? 'os' : 'disk',
+    );
   try {
     const command = commands.get(name);
     if (command === undefined) throw unknownCommand(name);

@@ -4,17 +4,12 @@ import type { Grant } from '../domain/orders.ts';
 import { canonical, decodeUtf8, valueOf } from '../protocol/codec.ts';
 import { isCount, objectAt, onlyKeys } from './state-text.ts';
 
-/** What `grants.json` says. */
+/** What `grants.json` said, in which an older mcpd kept its grants. */
 export type GrantState = { readonly changes: number; readonly grants: readonly Grant[] };
 
-/** The version of the file's shape that this mcpd reads and writes. */
+/** The version of the file's shape that this mcpd reads. */
 const shapeVersion = 1;
 const texts = ['id', 'caller', 'server', 'tool', 'by', 'reason'] as const;
-
-/** Grants → text, readable by a person. */
-export function writeGrants({ changes, grants }: GrantState): string {
-  return `${JSON.stringify({ version: shapeVersion, changes, grants }, undefined, 1)}\n`;
-}
 
 /** Text → grants. Throws `CONFIG_INVALID` on anything but exactly the shape above: half a grant is no grant. */
 export function readGrants(bytes: Buffer, path: string): GrantState {

@@ -1,33 +1,32 @@
-import { join } from 'node:path';
 import { Fault } from '../domain/faults.ts';
 import type { Grant } from '../domain/orders.ts';
-import { readGrants, writeGrants, type GrantState } from './grant-text.ts';
-import { readState, writeState } from './state-file.ts';
+import type { Database } from '../files/database.ts';
+import { Kept } from '../files/kept.ts';
+import { changeGrants, grantLines, loadGrants } from './grant-rows.ts';
 import type { Saved } from './switches.ts';
 
-const fileName = 'grants.json';
+type GrantState = { readonly changes: number; readonly grants: readonly Grant[] };
+
 /** Live grants at once: each costs a look at every call, and nobody keeps an eye on more. */
 export const grantsMax = 1000;
 
-/** The operator's grants, in memory and on disk. One per daemon; the state directory must be the owner's alone. */
+/** The operator's grants, in memory and in the state's database. One per daemon. */
 export class GrantStore {
-  readonly #path: string;
+  readonly #kept: Kept;
   #state: GrantState;
+  #onDisk: readonly Grant[];
   #durable = true;
 
-  private constructor(path: string, state: GrantState) {
-    this.#path = path;
-    this.#state = state;
+  private constructor(kept: Kept, grants: readonly Grant[]) {
+    this.#kept = kept;
+    this.#state = { changes: kept.version, grants };
+    this.#onDisk = grants;
   }
 
-  /**
-   * Reads `grants.json` in the state directory. Throws `CONFIG_INVALID` when it is unreadable, damaged, somebody else's or
-   * from a newer mcpd. Where there is none, nothing is granted.
-   */
-  static open(dir: string): GrantStore {
-    const path = join(dir, fileName);
-    const bytes = readState(path);
-    return new GrantStore(path, bytes === undefined ? { changes: 0, grants: [] } : readGrants(bytes, path));
+  /** Throws `CONFIG_INVALID` when the grants are damaged. */
+  static open(database: Database): GrantStore {
+    const grants = loadGrants(database);
+    return new GrantStore(Kept.open(database, 'grants', grantLines(grants)), grants);
   }
 
   /** Those that ran out included, until the next change; whoever asks them looks at the clock. */
@@ -72,7 +71,10 @@ export class GrantStore {
 
   #save(state: GrantState): Saved {
     try {
-      writeState(this.#path, writeGrants(state));
+      this.#kept.change(state.changes, grantLines(state.grants), (database) =>
+        changeGrants(database, this.#onDisk, state.grants),
+      );
+      this.#onDisk = state.grants;
       this.#durable = true;
       return { durable: true };
     } catch (reason) {

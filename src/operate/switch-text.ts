@@ -4,27 +4,11 @@ import type { Json } from '../domain/message.ts';
 import { canonical, decodeUtf8, valueOf } from '../protocol/codec.ts';
 import { isCount, objectAt, onlyKeys } from './state-text.ts';
 
-/** What `switches.json` says. */
+/** What `switches.json` said, in which an older mcpd kept its switches. */
 export type SwitchState = { readonly changes: number; readonly switches: Switches };
 
-/** The version of the file's shape that this mcpd reads and writes. */
+/** The version of the file's shape that this mcpd reads. */
 const shapeVersion = 1;
-
-/** Switches → text, one line for each so that a person can read it. Lists, because a name may be `__proto__`. */
-export function writeSwitches({ changes, switches }: SwitchState): string {
-  const rows = (map: ReadonlyMap<string, SwitchedOff>) =>
-    [...map].map(([name, { at, by, reason }]) => ({ name, at, by, reason }));
-  const { lockdown } = switches;
-  const state = {
-    version: shapeVersion,
-    changes,
-    lockdown: lockdown === undefined ? null : { at: lockdown.at, by: lockdown.by, reason: lockdown.reason },
-    servers: rows(switches.servers),
-    tools: rows(switches.tools),
-    callers: rows(switches.callers),
-  };
-  return `${JSON.stringify(state, undefined, 1)}\n`;
-}
 
 /** Text → switches. Throws `CONFIG_INVALID` on anything but exactly the shape above; damage is never "none". */
 export function readSwitches(bytes: Buffer, path: string): SwitchState {

@@ -1,8 +1,8 @@
-import { join } from 'node:path';
 import type { SwitchedOff, Switches } from '../domain/orders.ts';
 import { Fault } from '../domain/faults.ts';
-import { readState, writeState } from './state-file.ts';
-import { readSwitches, writeSwitches, type SwitchState } from './switch-text.ts';
+import type { Database } from '../files/database.ts';
+import { Kept } from '../files/kept.ts';
+import { changeSwitches, loadSwitches, switchLines } from './switch-rows.ts';
 
 /** What a switch is about. */
 export type SwitchTarget =
@@ -38,54 +38,35 @@ export function withSwitch(switches: Switches, target: SwitchTarget, off: Switch
 
 const plural = { tool: 'tools', server: 'servers', caller: 'callers' } as const;
 
-const fileName = 'switches.json';
-/** Says that `switches.json` has existed here, so that its absence means loss and not a first start. */
-const markName = 'switches-were-kept';
-
-/** The operator's switches, in memory and on disk. One per daemon; the state directory must be the owner's alone. */
+/** The operator's switches, in memory and in the state's database. One per daemon. */
 export class SwitchStore {
-  readonly #dir: string;
-  #state: SwitchState;
+  readonly #kept: Kept;
+  #switches: Switches;
+  #changes: number;
+  /** What the database holds. */
+  #onDisk: Switches;
   #durable = true;
 
-  private constructor(dir: string, state: SwitchState) {
-    this.#dir = dir;
-    this.#state = state;
+  private constructor(kept: Kept, switches: Switches) {
+    this.#kept = kept;
+    this.#switches = switches;
+    this.#onDisk = switches;
+    this.#changes = kept.version;
   }
 
-  /**
-   * Reads `switches.json` in the state directory. Throws `CONFIG_INVALID` when it is unreadable, damaged, somebody
-   * else's, from a newer mcpd, or gone: to start with nothing disabled would undo every switch in silence.
-   */
-  static open(dir: string): SwitchStore {
-    const path = join(dir, fileName);
-    const mark = join(dir, markName);
-    const bytes = readState(path);
-    if (bytes !== undefined) {
-      const store = new SwitchStore(dir, readSwitches(bytes, path));
-      if (readState(mark) === undefined) writeState(mark, '');
-      return store;
-    }
-    if (readState(mark) !== undefined) {
-      throw new Fault('CONFIG_INVALID', {
-        detail: `${path} is gone, and with it what the operator switched off`,
-        hint: `put the file back; or, if nothing needs to stay switched off, remove ${mark}`,
-      });
-    }
-    // The file before its mark: a crash between the two leaves a file without a mark, which is put right above.
-    const store = new SwitchStore(dir, { changes: 0, switches: nothingSwitchedOff });
-    writeState(path, writeSwitches({ changes: 0, switches: nothingSwitchedOff }));
-    writeState(mark, '');
-    return store;
+  /** Throws `CONFIG_INVALID` when the switches are damaged: to start with nothing disabled would undo every switch in silence. */
+  static open(database: Database): SwitchStore {
+    const switches = loadSwitches(database);
+    return new SwitchStore(Kept.open(database, 'switches', switchLines(switches)), switches);
   }
 
   current(): Switches {
-    return this.#state.switches;
+    return this.#switches;
   }
 
   /** How often switches have changed since the first start; part of every orders version. */
   changes(): number {
-    return this.#state.changes;
+    return this.#changes;
   }
 
   /** False when something is in force that a restart would forget. */
@@ -95,27 +76,31 @@ export class SwitchStore {
 
   /** In force from now on, whatever the disk says: a kill switch does not wait for space on a disk. */
   impose(next: Switches): Saved {
-    const state = { changes: this.#state.changes + 1, switches: next };
-    this.#state = state;
-    return this.#save(state);
+    this.#switches = next;
+    this.#changes++;
+    return this.#save(next, this.#changes);
   }
 
   /** In force only if it reached the disk: what came back on by itself after a crash would have been a promise. */
   relax(next: Switches): Saved {
-    const state = { changes: this.#state.changes + 1, switches: next };
-    const saved = this.#save(state);
-    if (saved.durable) this.#state = state;
+    const saved = this.#save(next, this.#changes + 1);
+    if (!saved.durable) return saved;
+    this.#switches = next;
+    this.#changes++;
     return saved;
   }
 
   /** Tries again to write what is in force, if an earlier attempt failed. */
   retry(): Saved {
-    return this.#durable ? { durable: true } : this.#save(this.#state);
+    return this.#durable ? { durable: true } : this.#save(this.#switches, this.#changes);
   }
 
-  #save(state: SwitchState): Saved {
+  #save(switches: Switches, changes: number): Saved {
     try {
-      writeState(join(this.#dir, fileName), writeSwitches(state));
+      this.#kept.change(changes, switchLines(switches), (database) =>
+        changeSwitches(database, this.#onDisk, switches),
+      );
+      this.#onDisk = switches;
       this.#durable = true;
       return { durable: true };
     } catch (reason) {

@@ -22,27 +22,15 @@ export type ServerPins = {
   readonly tools: ReadonlyMap<string, Pin>;
 };
 
-/** Server → its pins. What the lock file says. */
+/** Server → its pins. */
 export type Lock = ReadonlyMap<string, ServerPins>;
 
 export const emptyPins: ServerPins = Object.freeze({ sealed: false, tools: new Map() });
 
-/** Bytes of the lock file. */
+/** Bytes of all definitions together; of the lock file of an older mcpd, too. */
 export const lockBytesMax = 32 * 1024 * 1024;
-/** The version of the file's shape that this mcpd reads and writes. */
+/** The version of the file's shape that this mcpd reads. */
 const shapeVersion = 1;
-
-/** Pins → text, a tool on each line so that people and `diff` can read it. Lists, because a name may be `__proto__`. */
-export function writeLock(lock: Lock): string {
-  const servers = [...lock].map(([name, { sealed, tools }]) => {
-    const rows = [...tools].map(([tool, pin]) => `\n  ${JSON.stringify({ name: tool, ...pin })}`);
-    return `\n {"name":${JSON.stringify(name)},"sealed":${String(sealed)},"tools":[${rows.join(',')}]}`;
-  });
-  const text = `{"version":${shapeVersion},"servers":[${servers.join(',')}]}\n`;
-  if (Buffer.byteLength(text) > lockBytesMax)
-    throw new Fault('TOO_LARGE', { detail: `the pins need more than ${lockBytesMax} bytes` });
-  return text;
-}
 
 /** Text → pins. Throws `CONFIG_INVALID` on anything but exactly the shape above; damage is never "nothing was pinned". */
 export function readLock(bytes: Buffer, path: string): Lock {
@@ -75,6 +63,11 @@ function serverAt(row: JsonObject, where: string): ServerPins {
 
 function pinAt(row: JsonObject, where: string): Pin {
   onlyKeys(row, ['name', 'digest', 'at', 'how', 'by', 'definition'], where);
+  return checkPin(row, where);
+}
+
+/** A pin that was kept, or a plain sentence that is thrown about what is wrong with it. */
+export function checkPin(row: Readonly<Record<keyof Pin, unknown>> | JsonObject, where: string): Pin {
   const { digest, at, how, by, definition } = row;
   if (typeof digest !== 'string' || !/^[0-9a-f]{64}$/.test(digest))
     throw new Error(`the digest of ${where} is not 64 hex digits`);

@@ -15,17 +15,13 @@ import {
 } from './choose.ts';
 import { judge, type Standing } from './judge.ts';
 import { definitionsIn, listingOf, own, sourceOf, type Listing, type Source } from './listing.ts';
-import { emptyPins, readLock, writeLock, type Lock, type Pin, type ServerPins } from './lock.ts';
+import { emptyPins, type Lock, type Pin, type ServerPins } from './lock.ts';
 import { reportOf, type PinReport, type ReportBounds } from './report.ts';
 import { Sights } from './sights.ts';
 
 export type PinParts = {
-  /** The lock file. `read` gives undefined where there is none; `write` replaces it whole, durably, or throws. */
-  readonly file: {
-    readonly path: string;
-    readonly read: () => Buffer | undefined;
-    readonly write: (text: string) => void;
-  };
+  /** Where pins outlive us. `save` changes all or nothing, durably, or throws. */
+  readonly rows: { readonly load: () => Lock; readonly save: (lock: Lock) => void };
   readonly clock: Pick<Clock, 'wallMs'>;
   /** `contract.pins` of a server as the orders have it now. */
   readonly mode: (server: string) => Contract['pins'];
@@ -71,10 +67,9 @@ export class PinStore {
     this.#lock = lock;
   }
 
-  /** Throws `CONFIG_INVALID` when the lock file is damaged or somebody else's. */
+  /** Throws what `rows.load` throws. */
   static open(parts: PinParts): PinStore {
-    const bytes = parts.file.read();
-    return new PinStore(parts, bytes === undefined ? new Map() : readLock(bytes, parts.file.path));
+    return new PinStore(parts, parts.rows.load());
   }
 
   /** Why something is in force that a restart would forget; undefined when all is on disk. */
@@ -221,7 +216,7 @@ export class PinStore {
   /** Why it could not be written; undefined when it is on disk. */
   #save(lock: Lock): string | undefined {
     try {
-      this.#parts.file.write(writeLock(lock));
+      this.#parts.rows.save(lock);
       this.#unsaved = undefined;
       return undefined;
     } catch (reason) {

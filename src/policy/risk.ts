@@ -1,5 +1,5 @@
 import type { Facts } from '../domain/decision.ts';
-import { risks, type Risk, type ServerOrders, type ToolClass } from '../domain/orders.ts';
+import { risks, type Orders, type Risk, type ServerOrders, type ToolClass } from '../domain/orders.ts';
 
 /** What the owner's `[tools]` entries say about one tool. No entry: nobody has looked at it, and it may do anything. */
 export type Classified = { readonly risk: Risk; readonly entries: readonly ToolClass[] };
@@ -28,6 +28,16 @@ export function classified(server: ServerOrders, tool: string): Classified {
   // Callers make names up: once it is full, it stays as it is, and no flood of names drives out the ones in use.
   if (known.size < rememberedMax) known.set(tool, fresh);
   return fresh;
+}
+
+/** How long the answer of a tool may take, where the owner says so: of several entries that fit, the shortest. */
+export function answerWithinMs(orders: Orders, server: string, tool: string): number | undefined {
+  const found = orders.servers.get(server);
+  if (found === undefined) return undefined;
+  let least: number | undefined;
+  for (const { text } of classified(found, tool).entries)
+    if (text.answerWithinMs !== undefined) least = Math.min(least ?? Infinity, text.answerWithinMs);
+  return least;
 }
 
 const rememberedMax = 1024;

@@ -57,6 +57,9 @@ const numbers: Readonly<Record<FaultCode, readonly [status: number, code: number
 /** The code of a refusal by policy that is not hidden. */
 const refusedCode = 1403;
 
+/** `mcpd` has too much to do; whoever may have too much under way is told 1429, as where too many sessions stand. */
+const overloadedCode = 1514;
+
 /** A reply in numbers and text, ready for a door to word. `body` is a JSON-RPC result or error, without its envelope. */
 export type WireReply = {
   readonly status: number;
@@ -68,12 +71,49 @@ export type WireReply = {
   readonly needs?: Risk;
 };
 
+/**
+ * Turned away before anything was decided, because there is too much to do: `everybody` is, or the `caller` who has more under
+ * way than one may have. No fault, and not on record one by one: a flood must not become a flood of records.
+ */
+export type TurnedAway = {
+  readonly kind: 'turned away';
+  readonly who: 'everybody' | 'caller';
+  readonly retryInMs: number;
+};
+
+/** What being turned away looks like on the wire: when to come back stands in the header and in the body. */
+export function wordTurnedAway({ who, retryInMs }: TurnedAway, callId: string): WireReply {
+  const again = `Come back in ${seconds(retryInMs)}.`;
+  const data = { correlationId: callId, retryInMs: Math.ceil(retryInMs) };
+  return who === 'caller'
+    ? {
+        status: 429,
+        kind: 'error',
+        body: errorBody(1429, `Too much of yours is under way. ${again}`, data),
+        retryInMs,
+      }
+    : {
+        status: 503,
+        kind: 'error',
+        body: errorBody(overloadedCode, `mcpd has too much to do right now. ${again}`, data),
+        retryInMs,
+      };
+}
+
 /** What a fault looks like on the wire. `callId` is the correlation id: it finds the call in the audit. */
 export function wordFault(fault: Fault, callId: string): WireReply {
   const [status, code] = numbers[fault.code];
-  const retryInMs = status === 503 || status === 429 ? 5_000 : undefined;
-  const body = errorBody(code, fault.says, { ...fault.data, correlationId: callId });
+  const retryInMs = comeBackAfter(fault.code, status);
+  const again = retryInMs === undefined ? {} : { retryInMs };
+  const body = errorBody(code, fault.says, { ...fault.data, ...again, correlationId: callId });
   return { status, kind: 'error', body, retryInMs };
+}
+
+/** Where it is a question of time: the header says it to programs, the body to whoever only sees that. */
+function comeBackAfter(code: FaultCode, status: number): number | undefined {
+  // A line is shorter in a moment; what is full, stopped or not answered takes longer to mend.
+  if (code === 'UPSTREAM_BUSY') return 1_000;
+  return status === 503 || status === 429 ? 5_000 : undefined;
 }
 
 /**

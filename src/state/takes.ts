@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { Fault } from '../domain/faults.ts';
-import { readOurs } from '../files/ours.ts';
+import { readOurs, shellWord } from '../files/ours.ts';
 import { firstLine, readTakes, TakeLines, type Take, type TakeAt } from './take-lines.ts';
 
 /** Writes some of `bytes` from `offset` on and says how many. `writeSync` unless a test wants a full disk. */
@@ -40,7 +40,8 @@ const pendingCharsMax = 1024 * 1024;
  * lose what the system had not yet written to the disk, usually the last half minute.
  *
  * A plain file and not SQLite, by measurement: a line costs about 1 µs, an insert in write-ahead mode 3 to 5 µs, and one
- * that names three counts 4 to 7 µs.
+ * that names three counts 4 to 7 µs. Nor in groups: where 16 calls share one write, a line costs 0.2 µs and an insert 2 to
+ * 4 µs. The database knows that this file has existed, so that its loss is noticed.
  */
 export class Takes {
   readonly #place: Required<TakesPlace>;
@@ -82,7 +83,8 @@ export class Takes {
     this.#left = undefined;
     if (left === undefined) return [];
     return readTakes(left, (line) => {
-      const hint = `mv ${path} ${path}.damaged (then every limit starts from nothing)`;
+      const file = shellWord(path);
+      const hint = `mv ${file} ${shellWord(`${path}.damaged`)} && (umask 077; echo '${firstLine.trim()}' >${file}); then every limit starts from nothing`;
       throw invalid(path, `is damaged in line ${line}`, hint);
     });
   }

@@ -91,7 +91,7 @@ describe('another user of the machine', () => {
     await order(daemon, 'disable-tool', { tool: 'fx/echo' });
     chmodSync(daemon.dir, 0o755);
     chmodSync(daemon.state, 0o755);
-    for (const name of ['keys.json', 'switches.json', 'audit', 'log', 'control']) {
+    for (const name of ['keys.json', 'state.db', 'audit', 'log', 'control']) {
       const path = join(daemon.state, name);
       assert.equal(statSync(path).mode & 0o077, 0, `${name} is open to others`);
       const { status } = asNobody(statSync(path).isDirectory() ? 'ls' : 'cat', [path]);

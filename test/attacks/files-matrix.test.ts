@@ -32,6 +32,9 @@ const tricks: Readonly<Record<string, (path: string) => void>> = {
   'cut in half': (path) => truncateSync(path, Math.floor(statSync(path).size / 2)),
 };
 
+/** Empty: that they are there says something. */
+const marks = ['state-was-kept', 'switches-were-kept'];
+
 const isRoot = process.getuid?.() === 0;
 const hasUsers = isRoot && lacking('root, own user') === undefined;
 
@@ -89,14 +92,14 @@ async function starts(): Promise<string | undefined> {
 
 describe('the daemon does not start, and does not hang, with', () => {
   const files = [
-    ...['child-cookie', 'grants.json', 'keys.json', 'seal-key', 'switches.json', 'takes'],
+    ...['child-cookie', 'keys.json', 'seal-key', 'state.db', 'takes'],
     ...(hasUsers ? ['users.json'] : []),
-    'switches-were-kept',
+    ...marks,
   ];
   for (const file of files)
     for (const [what, play] of Object.entries(tricks)) {
       // Nothing is in it that could be cut.
-      if (file === 'switches-were-kept' && what === 'cut in half') continue;
+      if (marks.includes(file) && what === 'cut in half') continue;
       test(`${file} as ${what}`, async () => {
         const path = join(daemon.state, file);
         assert.ok(lstatSync(path).isFile());
@@ -158,13 +161,14 @@ describe('homes of servers', { skip: hasUsers ? false : 'they are made behind a 
 });
 
 describe('what a crash left beside a file is not followed when the file is written anew', () => {
-  for (const file of ['switches.json.new', 'users.json.new', 'grants.json.new', 'control/token'])
+  for (const file of ['state-was-kept.new', 'users.json.new', 'control/token'])
     test(file, async () => {
       await tricked(
         join(daemon.state, file),
         (path) => symlinkSync(victim, path),
         async () => {
-          rmSync(join(daemon.state, 'users.json'), { force: true });
+          for (const made of ['users.json', 'state-was-kept'])
+            rmSync(join(daemon.state, made), { force: true });
           try {
             assert.equal(await starts(), undefined);
             assert.equal((await daemon.ctl('disable-tool', 'fx/read_file'))['ok'], true);

@@ -75,9 +75,8 @@ async function refused(daemon: TestDaemon): Promise<string> {
 
 const kept = [
   'keys.json',
-  'switches.json',
-  'pins.json',
-  'grants.json',
+  'state.db',
+  'state-was-kept',
   'takes',
   'seal-key',
   'child-cookie',

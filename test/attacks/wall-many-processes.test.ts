@@ -18,7 +18,7 @@ test('what is too much already is not read to its end', () => {
       // Each has started the next.
       writeFileSync(join(task, 'children'), pid === all.length ? '' : `${pid + 1} `);
       writeFileSync(join(proc, String(pid), 'status'), 'RssAnon:\t1 kB\n');
-      writeFileSync(join(proc, String(pid), 'stat'), `${pid} (x) S ${'0 '.repeat(40)}`);
+      writeFileSync(join(proc, String(pid), 'stat'), `${pid} (x) S ${pid - 1} ${'0 '.repeat(40)}`);
     }
     assert.equal(useOf(1, proc)?.processes, 500);
     const use = useOf(1, proc, 64);

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { errorWords, isEnding, outcomeWords } from '../../src/audit/outcomes.ts';
-import { parseSince, query, type Filter } from '../../src/audit/query.ts';
+import type { Filter } from '../../src/audit/query-filter.ts';
+import { parseSince, query, queryAll } from '../../src/audit/query.ts';
 
 const time = (minute: number) => `2026-01-02T03:${String(minute).padStart(2, '0')}:00.000Z`;
 const intent = (seq: number, id: string, more: object = {}) =>
@@ -42,17 +43,35 @@ const refusal = (seq: number, id: string, more: object = {}) =>
 
 const journal = [
   JSON.stringify({ seq: 1, kind: 'started', time: time(1) }),
-  intent(2, 'a'),
-  intent(3, 'b', { caller: 'bob', server: 'git' }),
-  refusal(4, 'c'),
-  outcome(5, 'b', { error: 'tool-error' }),
+  intent(2, 'a', {
+    decision: { kind: 'allow', rule: 'reads', approvedBy: 'policy' },
+    resources: { path: '/srv/a.txt' },
+    args: { path: 'hmac:1' },
+  }),
+  intent(3, 'b', {
+    caller: 'bob',
+    server: 'git',
+    session: 'abcdef012345',
+    decision: {
+      kind: 'confirm',
+      approvedBy: 'lease: ana, webhook:chat/bob',
+      would: { kind: 'deny', rule: 'no writes' },
+    },
+    resources: { path: '/srv/b.txt', n: 12 },
+  }),
+  refusal(4, 'c', {
+    target: { kind: 'tool', name: 'write' },
+    refusedBy: { rule: 'arguments' },
+    resources: { uri: 'file:///b' },
+  }),
+  outcome(5, 'b', { error: 'tool-error', args: { path: 'hmac:1', text: 'hmac:2' } }),
   outcome(6, 'a'),
   intent(7, 'crashed'),
   JSON.stringify({ seq: 8, kind: 'command', time: time(8), by: 'root', command: 'lockdown' }),
 ];
 
-async function ids(filter: Partial<Filter>, lines: readonly string[] = journal) {
-  const { records } = await query(lines, { limit: 100, ...filter });
+async function ids(filter: Filter, lines: readonly string[] = journal, limit = 100) {
+  const { records } = await query(lines, filter, limit);
   return records.map((it) => it['id'] ?? it['kind']);
 }
 
@@ -60,8 +79,20 @@ test('without a filter everything is there, in order, a call once', async () => 
   assert.deepEqual(await ids({}), ['started', 'a', 'b', 'c', 'crashed', 'command']);
 });
 
+test('only so many are given, the newest', async () => {
+  assert.deepEqual(await ids({}, journal, 2), ['crashed', 'command']);
+  assert.deepEqual(await ids({}, journal, 0), []);
+});
+
+test('without an end every call comes when it has ended, and what has not ended comes last', async () => {
+  const found: unknown[] = [];
+  for await (const record of queryAll(journal, { kind: 'call' })) found.push(record['id']);
+  assert.deepEqual(found, ['c', 'b', 'a', 'crashed']);
+});
+
 test('a call has the members of its intent and of its outcome', async () => {
-  const { records } = await query(journal, { correlation: 'a', limit: 1 });
+  const lines = [intent(2, 'a'), outcome(6, 'a')];
+  const { records } = await query(lines, { correlation: 'a' }, 1);
   assert.deepEqual(records, [
     {
       seq: 2,
@@ -78,7 +109,7 @@ test('a call has the members of its intent and of its outcome', async () => {
   ]);
 });
 
-const cases: readonly (readonly [Partial<Filter>, readonly string[]])[] = [
+const cases: readonly (readonly [Filter, readonly string[]])[] = [
   [{ caller: 'bob' }, ['b', 'c']],
   [{ tool: 'write' }, ['c']],
   [{ tool: 'git/read' }, ['b']],
@@ -88,8 +119,37 @@ const cases: readonly (readonly [Partial<Filter>, readonly string[]])[] = [
   [{ outcome: 'unknown' }, ['crashed']],
   [{ correlation: 'c' }, ['c']],
   [{ sinceMs: Date.parse(time(4)) }, ['c', 'crashed', 'command']],
-  [{ limit: 2 }, ['crashed', 'command']],
-  [{ limit: 0 }, []],
+  [{ sinceMs: Date.parse(time(3)), untilMs: Date.parse(time(7)) }, ['b', 'c']],
+  [{ kind: 'call', untilMs: Date.parse(time(3)) }, ['a']],
+  [{ kind: 'command' }, ['command']],
+  [{ command: 'lockdown' }, ['command']],
+  [{ session: 'abcdef012345' }, ['b']],
+  [{ rule: 'reads' }, ['a']],
+  [{ rule: 'arguments' }, ['c']],
+  [{ rule: 'no writes' }, ['b']],
+  [{ approvedBy: 'policy' }, ['a']],
+  [{ approvedBy: 'bob' }, ['b']],
+  [{ approvedBy: 'chat/bob' }, ['b']],
+  [{ approvedBy: 'webhook:chat/bob' }, ['b']],
+  [{ approvedBy: 'ana' }, ['b']],
+  [{ approvedBy: 'an' }, []],
+  [{ resource: '/srv/a.txt' }, ['a']],
+  [{ resource: '/srv/*' }, ['a', 'b']],
+  [{ resource: '/srv/' }, []],
+  [{ resource: '12' }, ['b']],
+  [{ resource: 'file:///b' }, ['c']],
+  [{ resource: '*' }, ['a', 'b', 'c']],
+  [{ args: [{ name: 'path', digest: 'hmac:1' }] }, ['a', 'b']],
+  [
+    {
+      args: [
+        { name: 'path', digest: 'hmac:1' },
+        { name: 'text', digest: 'hmac:2' },
+      ],
+    },
+    ['b'],
+  ],
+  [{ args: [{ name: 'constructor', digest: 'hmac:1' }] }, []],
   [{ caller: 'bob', outcome: 'answered' }, ['b']],
 ];
 for (const [filter, expected] of cases) {
@@ -106,7 +166,7 @@ test('a call that was made again is one call, with its first try and the number 
     intent(4, 'b', { attempt: 2 }),
     outcome(5, 'a'),
   ];
-  const { records } = await query(lines, { limit: 10 });
+  const { records } = await query(lines, {}, 10);
   assert.deepEqual(
     records.map((it) => [it['id'], it['seq'], it['attempt'], it['outcome']]),
     [
@@ -124,7 +184,7 @@ test('what was found on both ways is in the one record of the call', async () =>
     outcome(4, 'b'),
     refusal(5, 'c', { found: { in: { email: 4 } } }),
   ];
-  const { records } = await query(lines, { limit: 10 });
+  const { records } = await query(lines, {}, 10);
   assert.deepEqual(
     records.map((it) => it['found']),
     [{ in: { email: 1 }, out: { iban: 2 } }, { in: { email: 3 } }, { in: { email: 4 } }],
@@ -154,13 +214,13 @@ test('every word that an ending can have is known, and no other', () => {
 });
 
 test('lines that are not records are counted, not obeyed and not fatal', async () => {
-  const { records, unreadable } = await query(['{"seq":', '17', 'null', ...journal], { limit: 100 });
+  const { records, unreadable } = await query(['{"seq":', '17', 'null', ...journal], {}, 100);
   assert.deepEqual([records.length, unreadable], [6, 3]);
 });
 
 test('the newest of a long journal are kept', async () => {
   const lines = Array.from({ length: 5000 }, (_, at) => refusal(at, `id-${at}`, { time: time(1) }));
-  assert.deepEqual(await ids({ limit: 2 }, lines), ['id-4998', 'id-4999']);
+  assert.deepEqual(await ids({}, lines, 2), ['id-4998', 'id-4999']);
 });
 
 test('since is a span or a date, and anything else is told what to write', () => {

@@ -71,6 +71,7 @@ test('an intent says who wanted what, under which rule, and who agreed, before t
   assert.equal(pass.grounds, grounds);
   assert.deepEqual(linesIn(dir)[1], {
     seq: 2,
+    prev: linesIn(dir)[1]?.['prev'],
     kind: 'decision',
     phase: 'intent',
     time: '2026-01-02T03:04:05.006Z',
@@ -103,6 +104,7 @@ test('the outcome of a call that went out has sizes, records, duration and the i
   await it.audit.flush();
   assert.deepEqual(linesIn(dir)[2], {
     seq: 3,
+    prev: linesIn(dir)[2]?.['prev'],
     kind: 'outcome',
     time: '2026-01-02T03:04:05.006Z',
     id: 'call-1',
@@ -406,6 +408,90 @@ test('a question and the ticket in it are never kept as a payload', async (t) =>
   };
   const record = await recordOf(t, sampleArrival(), outcome, { policyOf: () => ({ recordPayloads: true }) });
   assert.doesNotMatch(JSON.stringify(record), /t-1/);
+});
+
+const digest = (value: string) => `hmac:<${value.length}>`;
+
+test('arguments are on record as digests, small ones before the call goes out, large ones when it has ended', async (t) => {
+  const dir = tempDir(t);
+  const it = bench(t, dir, { digest });
+  const goesOut = async (params: string) => {
+    const { trail, grounds: own } = begin(
+      it,
+      sampleArrival({
+        message: { kind: 'request', id: 1, method: 'tools/call', params: params as JsonText },
+      }),
+    );
+    await trail.commit(own);
+    const before = linesIn(dir).length;
+    trail.close(answered('{"content":[]}'));
+    await it.audit.flush();
+    return linesIn(dir)
+      .slice(before - 1)
+      .map((line) => line['args']);
+  };
+  assert.deepEqual(await goesOut('{"name":"read","arguments":{"path":"/a","n":7}}'), [
+    { path: 'hmac:<4>', n: 'hmac:<1>' },
+    undefined,
+  ]);
+  assert.deepEqual(await goesOut(`{"name":"read","arguments":{"text":"${'x'.repeat(5000)}"}}`), [
+    undefined,
+    { text: 'hmac:<5002>' },
+  ]);
+  assert.deepEqual(await goesOut('{"name":"read"}'), [undefined, undefined]);
+  assert.deepEqual(await goesOut('{"name":"read","arguments":{}}'), [undefined, undefined]);
+});
+
+test('a call that did not go out has its digests too, unless something was found in it; a stranger has none', async (t) => {
+  const dir = tempDir(t);
+  const it = bench(t, dir, { digest });
+  const arrival = sampleArrival();
+  begin(it, arrival).trail.close({ kind: 'accepted' });
+  const found = begin(it, arrival).trail;
+  found.found('in', [{ name: 'email', count: 1 }]);
+  found.close({ kind: 'accepted' });
+  it.audit.open(arrival).close({ kind: 'failed', fault: new Fault('UNAUTHENTICATED') });
+  const listing = sampleArrival({
+    message: { kind: 'request', id: 1, method: 'tools/list', params: undefined },
+  });
+  const trail = it.audit.open(listing);
+  trail.named(sampleCall(listing, { kind: 'listing', of: 'tools' }));
+  trail.close({ kind: 'accepted' });
+  await it.audit.flush();
+  assert.deepEqual(
+    linesIn(dir)
+      .slice(1)
+      .map((line) => line['args']),
+    [{ path: 'hmac:<4>' }, undefined, undefined, undefined],
+  );
+});
+
+test('names of arguments are other people’s text: redacted, and not without end', async (t) => {
+  const many = Object.fromEntries(Array.from({ length: 40 }, (_, at) => [`a${at}`, at]));
+  const params = JSON.stringify({ name: 'read', arguments: { 'sk-secret-1': 1, ...many } }) as JsonText;
+  const arrival = sampleArrival({ message: { kind: 'request', id: 1, method: 'tools/call', params } });
+  const record = await recordOf(t, arrival, { kind: 'accepted' }, { digest });
+  const args = Object.keys(record['args'] as object);
+  assert.deepEqual([args.length, args[0], args[1], record['argsOmitted']], [32, '[redacted]', 'a0', 9]);
+});
+
+test('an intent is as safe as its call needs, and on the disk where nobody says', async (t) => {
+  for (const [durabilityOf, expected] of [
+    [() => 'os' as const, 'os'],
+    [() => 'disk' as const, 'disk'],
+    [undefined, 'disk'],
+  ] as const) {
+    const it = bench(t, tempDir(t), { durabilityOf });
+    const asked: string[] = [];
+    const append = it.scribe.append.bind(it.scribe);
+    it.scribe.append = (text, durability) => {
+      asked.push(durability);
+      return append(text, durability);
+    };
+    const { trail, grounds: own } = begin(it);
+    await trail.commit(own);
+    assert.deepEqual(asked, [expected]);
+  }
 });
 
 test('without room on the disk there is no pass, no new trail, and the failure is on record later', async (t) => {

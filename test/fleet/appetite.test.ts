@@ -66,16 +66,19 @@ test('a process and what it started are added up, dead children with them', () =
     writeFileSync(join(proc, `${pid}`, 'status'), status);
     writeFileSync(join(proc, `${pid}`, 'stat'), stat);
   };
-  const ticks = (...four: number[]) => `S 1 1 1 0 -1 0 0 0 0 0 ${four.join(' ')} 20 0`;
+  const ticks = (parent: number, ...four: number[]) =>
+    `S ${parent} 1 1 0 -1 0 0 0 0 0 ${four.join(' ')} 20 0 1 0 5000 0`;
   // Its name tries to look like the fields that follow.
   process(
     10,
     '11 12 ',
     'RssAnon:\t 100 kB\nRssFile:\t 900 kB\nRssShmem:\t 5 kB\nVmSwap:\t 1 kB\n',
-    `10 (a) S 9 9) ${ticks(1, 2, 3, 4)}`,
+    `10 (a) S 9 9) ${ticks(1, 1, 2, 3, 4)}`,
     [10, 20],
   );
-  process(11, '', 'RssAnon:\t 50 kB\n', `11 (b) ${ticks(1, 0, 0, 0)}`);
+  process(11, '', 'RssAnon:\t 50 kB\n', `11 (b) ${ticks(10, 1, 0, 0, 0)}`);
+  // Listed as a child, and by now a stranger's.
+  process(12, '', 'RssAnon:\t 7 kB\n', `12 (c) ${ticks(99, 1, 0, 0, 0)}`);
   assert.deepEqual(useOf(10, proc), { memoryBytes: 156 * 1024, processes: 3, cpuMs: 110 });
   assert.equal(useOf(99, proc), undefined);
   rmSync(proc, { recursive: true });

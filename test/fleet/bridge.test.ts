@@ -1,3 +1,4 @@
+import { usualCare } from '../../src/domain/care.ts';
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Fault } from '../../src/domain/faults.ts';
@@ -152,7 +153,7 @@ describe('a modern client in front of a legacy child', () => {
   });
 
   it('hears of a child that dies, at every stage, and has a new one for its next call', async () => {
-    await using bench = new Bench({ pace: { deathsMax: 100 } });
+    await using bench = new Bench({ spec: { care: { ...usualCare, deathsMax: 100 } } });
     const died = fault('UPSTREAM_DIED');
     await assert.rejects(bench.play([{ exit: 1 }], can).answer, died);
     await assert.rejects(bench.play([{ exit: 1 }]).answer, died);
@@ -471,8 +472,8 @@ describe('a modern client in front of a modern child', () => {
       await using bench = new Bench({
         era: 'modern',
         env: { PUPPET_VERSIONS: lie },
-        pace: { deathsMax: 1, readyWithinMs: 2_000 },
-        spec: { startWithinMs: 2_000 },
+        pace: { readyWithinMs: 2_000 },
+        spec: { startWithinMs: 2_000, care: { ...usualCare, deathsMax: 1 } },
       });
       await assert.rejects(play(bench, [[]]).answer, fault('UPSTREAM_DOWN'), lie);
       assert.equal(

@@ -23,6 +23,7 @@ async function catalogOf(
     limits: { concurrency: 1, waitingMax: 1 },
     clock: realClock,
     bounds: { bytesMax: 4_000_000, depthMax: 20 },
+    answerWithinMsMax: 3_600_000,
     questionWithinMs: 1000,
     nextQuestionId: () => 's-1',
     tally: new Tally({ clock: realClock, say: () => undefined, faulty: () => undefined }),

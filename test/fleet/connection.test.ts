@@ -33,6 +33,7 @@ function bench(limits: { concurrency?: number; waitingMax?: number } = {}): Benc
     limits: { concurrency: 4, waitingMax: 4, ...limits },
     clock,
     bounds: { bytesMax: 100_000, depthMax: 20 },
+    answerWithinMsMax: 3_600_000,
     questionWithinMs: 600_000,
     nextQuestionId: () => `s-${++asked}`,
     write: (text) => {
@@ -508,6 +509,7 @@ it('a real clock drives the deadlines', async () => {
     limits: { concurrency: 1, waitingMax: 1 },
     clock: realClock,
     bounds: { bytesMax: 1000, depthMax: 10 },
+    answerWithinMsMax: 3_600_000,
     questionWithinMs: 1,
     nextQuestionId: () => 's-1',
     write: () => true,

@@ -39,6 +39,7 @@ class Stage {
       limits: { concurrency: more.concurrency ?? 1, waitingMax: 4 },
       clock,
       bounds: { bytesMax: 1_000_000, depthMax: 20 },
+      answerWithinMsMax: 3_600_000,
       questionWithinMs: 600_000,
       nextQuestionId: () => `s-${++asked}`,
       write: (text) => this.lines.push(...text.split('\n').slice(0, -1)) > 0,

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { standardPace as pace } from '../../src/fleet/pace.ts';
+import { usualCare } from '../../src/domain/care.ts';
+import { standardPace } from '../../src/fleet/pace.ts';
 import { afterDeath, noDeaths, type Deaths } from '../../src/fleet/restart.ts';
+
+const pace = { ...standardPace, ...usualCare };
 
 describe('afterDeath', () => {
   it('doubles the pause with each death in a row', () => {

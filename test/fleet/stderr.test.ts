@@ -39,6 +39,17 @@ it('a last line without an end, and a last count, are not lost', () => {
   assert.deepEqual([other.said, other.stderr.tail], [['fatal: no disk'], ['fatal: no disk']]);
 });
 
+it('that lines were left out is said when nothing comes after them', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { stderr, said } = tap();
+  stderr.feed(Buffer.from('x\n'.repeat(80)));
+  assert.equal(said.length, 50);
+  t.mock.timers.tick(1000);
+  assert.deepEqual(said.slice(50), ['suppressed 30']);
+  stderr.end();
+  assert.equal(said.length, 51);
+});
+
 it('a secret that stands across the cut of a long line is not half shown', () => {
   const { stderr, said } = tap((text) => text.replaceAll('SECRET', '******'));
   stderr.feed(Buffer.from(`${'x'.repeat(4093)}SECRET${'y'.repeat(100_000)}\n`));

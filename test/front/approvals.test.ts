@@ -12,6 +12,7 @@ import type { Outcome } from '../../src/domain/outcome.ts';
 import type { RedactedJson } from '../../src/domain/redacted.ts';
 import type { FrontPlane } from '../../src/front/front-plane.ts';
 import { createFront, listen } from '../../src/front/server.ts';
+import { pressureOf } from './pressure-of.ts';
 import { Postman } from '../../src/webhooks.ts';
 import { sampleArrival, sampleCall } from '../audit/sample.ts';
 import { keyOf, secret, signed } from '../confirm/webhook-support.ts';
@@ -108,6 +109,7 @@ async function house(t: TestContext) {
     peers: { credentials: () => ({ kind: 'none' }), remote: () => '' },
     oauth: { publicUrl: '', issuers: [] },
     wallMs: realClock.wallMs,
+    pressure: pressureOf({}),
     draining: () => draining,
     report: () => undefined,
   } as unknown as FrontPlane;
@@ -123,7 +125,6 @@ async function house(t: TestContext) {
     },
     headersWithinMs: 5_000,
     requestWithinMs: 5_000,
-    connectionsMax: 64,
   });
   await listen(front, { host: '127.0.0.1', port: 0 });
   const { port } = front.address() as AddressInfo;

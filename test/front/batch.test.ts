@@ -11,6 +11,7 @@ import type { RedactedJson } from '../../src/domain/redacted.ts';
 import { BatchResponse, isBatch, readBatch } from '../../src/front/batch.ts';
 import { Events, messageOf } from './legacy-wire.ts';
 
+const unreadBytesMax = 16 * 1024 * 1024;
 const bounds = { bytesMax: 1024 * 1024, depthMax: 16 };
 
 const arrival = (id: number): Arrival => ({
@@ -74,10 +75,17 @@ describe('a body', () => {
   });
 });
 
+it('a batch has at most 100 messages', () => {
+  const batch = (count: number) =>
+    `[${Array.from({ length: count }, (_, id) => `{"jsonrpc":"2.0","id":${id},"method":"ping"}`).join()}]`;
+  assert.equal(readBatch(batch(100), bounds, true).length, 100);
+  assert.throws(() => readBatch(batch(101), bounds, true), { code: 'BAD_MESSAGE' });
+});
+
 describe('the response to a batch', () => {
   it('is one array while its answers fit in one', async () => {
     const response = await received((res) => {
-      const batch = new BatchResponse(res, 'c', session());
+      const batch = new BatchResponse(res, 'c', session(), unreadBytesMax);
       batch.put(arrival(1), answered(10));
       batch.put(arrival(2), answered(10));
       batch.finish();
@@ -87,7 +95,7 @@ describe('the response to a batch', () => {
 
   it('is a stream of events when they do not', async () => {
     const response = await received((res) => {
-      const batch = new BatchResponse(res, 'c', session());
+      const batch = new BatchResponse(res, 'c', session(), unreadBytesMax);
       for (const id of [1, 2, 3, 4]) batch.put(arrival(id), answered(5 * 1024 * 1024));
       batch.finish();
     });
@@ -100,7 +108,7 @@ describe('the response to a batch', () => {
 
   it('is a stream once something was said, and holds what was answered before', async () => {
     const response = await received((res) => {
-      const batch = new BatchResponse(res, 'c', session());
+      const batch = new BatchResponse(res, 'c', session(), unreadBytesMax);
       batch.put(arrival(1), answered(1));
       assert.equal(batch.send('{"method":"x"}' as RedactedJson), 'sent');
       batch.put(arrival(2), answered(1));

@@ -3,13 +3,14 @@ import { test } from 'node:test';
 import { Fault, type FaultCode } from '../../src/domain/faults.ts';
 import type { Orders } from '../../src/domain/orders.ts';
 import { Breakers } from '../../src/limits/breakers.ts';
+import type { KeptRest, RestStore } from '../../src/limits/rest-store.ts';
 import { call, FakeClock, FakeTimers, orders, tool, type OrdersWant } from './support.ts';
 
 const breaker = { failures: 2, withinMs: 1000, restMs: 500 };
 const retry = { times: 3, firstMs: 100, mostMs: 250 };
 const standing = (more: OrdersWant = {}): Orders => orders({ tools: { read: { breaker, retry } }, ...more });
 
-function breakers(more: { random?: () => number; toolsMax?: number } = {}) {
+function breakers(more: { random?: () => number; toolsMax?: number; store?: RestStore } = {}) {
   const clock = new FakeClock();
   const timers = new FakeTimers();
   return { clock, timers, it: new Breakers({ clock, random: () => 1, after: timers.after, ...more }) };
@@ -182,4 +183,72 @@ test('the wait for the next try ends when it is over, or at once when the call i
   assert.deepEqual(timers.lengths, []);
   await assert.rejects(it.wait(stopped, 70), { code: 'CANCELLED' });
   assert.deepEqual(timers.lengths, []);
+});
+
+/** Rests in memory, for several daemons after each other. */
+function shelf() {
+  const rests = new Map<string, KeptRest>();
+  const key = (server: string, name: string) => `${server} ${name}`;
+  const store: RestStore = {
+    load: () => [...rests.values()],
+    keep: (rest) => void rests.set(key(rest.server, rest.tool), rest),
+    drop: (server, name) => void rests.delete(key(server, name)),
+  };
+  return { rests, store };
+}
+
+test('a rest outlives a restart, with the time that is left of it, and then one call tries', () => {
+  const { rests, store } = shelf();
+  const first = breakers({ store });
+  fails(first.it, 1);
+  assert.equal(rests.size, 0);
+  fails(first.it, 1);
+  const since = first.clock.wall;
+  assert.deepEqual(
+    [...rests.values()],
+    [{ server: 'files', tool: 'read', since, untilMs: since + 500, restMs: 500 }],
+  );
+  const second = breakers({ store });
+  second.clock.wall = since + 200;
+  const later = new Breakers({ clock: second.clock, random: () => 1, store });
+  assert.equal(later.admit(standing(), call())?.retryInMs, 300);
+  assert.deepEqual(later.states(), [
+    { server: 'files', tool: 'read', state: 'open', since, untilMs: since + 500 },
+  ]);
+  second.clock.pass(300);
+  assert.equal(later.admit(standing(), call({ id: 'probe' })), undefined);
+  assert.equal(later.admit(standing(), call({ id: 'other' }))?.retryInMs, 500);
+  later.went(standing(), call({ id: 'probe' }), 'badly');
+  assert.equal([...rests.values()][0]?.untilMs, second.clock.wall + 500);
+  second.clock.pass(500);
+  assert.equal(later.admit(standing(), call({ id: 'again' })), undefined);
+  later.went(standing(), call({ id: 'again' }), 'well');
+  assert.equal(rests.size, 0);
+});
+
+test('a rest is no longer than it was to be, whatever became of the clock', () => {
+  const { rests, store } = shelf();
+  fails(breakers({ store }).it, 2);
+  const [kept] = rests.values();
+  assert.ok(kept !== undefined);
+  const { clock } = breakers();
+  clock.wall = kept.since - 86_400_000 * 3650;
+  const back = new Breakers({ clock, random: () => 1, store });
+  assert.equal(back.admit(standing(), call())?.retryInMs, 500);
+  clock.wall = kept.since + 60_000;
+  const forth = new Breakers({ clock, random: () => 1, store });
+  assert.equal(forth.admit(standing(), call({ id: 'probe' })), undefined);
+  assert.notEqual(forth.admit(standing(), call({ id: 'other' })), undefined);
+});
+
+test('a rest that ended long ago, or that there is no place for, is not kept any longer', () => {
+  const { rests, store } = shelf();
+  const { it, clock } = breakers({ store });
+  for (const name of ['read', 'read2']) fails(it, 2, orders({ tools: { [name]: { breaker } } }), name);
+  assert.equal(rests.size, 2);
+  assert.equal(new Breakers({ clock, random: () => 1, store, toolsMax: 1 }).count, 1);
+  assert.equal(rests.size, 1);
+  clock.wall += 86_400_000 * 2;
+  assert.equal(new Breakers({ clock, random: () => 1, store }).count, 0);
+  assert.equal(rests.size, 0);
 });

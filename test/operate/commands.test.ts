@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { carryOut, commands } from '../../src/operate/commands.ts';
 import type { Reply } from '../../src/operate/reply.ts';
 import { SwitchStore } from '../../src/operate/switches.ts';
+import { breakState, mendState, stateIn } from '../support/state.ts';
 import { callTo, definitionOf, FakePlane, serverOf, visitor } from './plane.ts';
 
 let dir = '';
@@ -38,7 +39,7 @@ describe('disable-tool', () => {
     });
     const off = { at: 1_800_000_000_000, by: 'ana', reason: 'rogue' };
     assert.deepEqual(plane.ordersNow.switches.tools.get('files/write_file'), off);
-    assert.deepEqual(SwitchStore.open(dir).current().tools.get('files/write_file'), off);
+    assert.deepEqual(SwitchStore.open(stateIn(dir)).current().tools.get('files/write_file'), off);
     assert.deepEqual(plane.records, [
       {
         by: 'ana',
@@ -106,7 +107,7 @@ describe('disable-tool', () => {
   }
 
   test('whose disk is full is in force, is not ok, and says NOT DURABLE', async () => {
-    mkdirSync(join(dir, 'switches.json.new', 'x'), { recursive: true });
+    breakState(dir);
     const reply = await order('disable-tool', { tool: 'files/write_file' });
     assert.equal(code(reply), 'NOT_DURABLE');
     assert.match(reply.ok ? '' : reply.error.says, /NOT DURABLE/);
@@ -114,11 +115,11 @@ describe('disable-tool', () => {
     assert.equal(reply['durable'], false);
     assert.ok(plane.ordersNow.switches.tools.has('files/write_file'));
     // The same command again, with room on the disk, makes it last.
-    rmSync(join(dir, 'switches.json.new'), { recursive: true });
+    mendState(dir);
     const again = await order('disable-tool', { tool: 'files/write_file' });
     assert.equal(again.ok, true);
     assert.equal(again['durable'], true);
-    assert.ok(SwitchStore.open(dir).current().tools.has('files/write_file'));
+    assert.ok(SwitchStore.open(stateIn(dir)).current().tools.has('files/write_file'));
   });
 
   test('whose journal is full is in force, is not ok, and says NOT RECORDED', async () => {
@@ -138,7 +139,7 @@ describe('enable-tool', () => {
     assert.equal(reply['changed'], true);
     assert.equal(plane.ordersNow.switches.tools.size, 0);
     assert.equal(plane.ordersNow.version, 'd1+2');
-    assert.equal(SwitchStore.open(dir).current().tools.size, 0);
+    assert.equal(SwitchStore.open(stateIn(dir)).current().tools.size, 0);
   });
 
   test('of a tool that is on succeeds and says so', async () => {
@@ -161,7 +162,7 @@ describe('enable-tool', () => {
 
   test('whose disk is full changes nothing', async () => {
     await order('disable-tool', { tool: 'files/write_file' });
-    mkdirSync(join(dir, 'switches.json.new', 'x'), { recursive: true });
+    breakState(dir);
     const reply = await order('enable-tool', { tool: 'files/write_file' });
     assert.equal(code(reply), 'NOT_DURABLE');
     assert.equal(reply['changed'], false);

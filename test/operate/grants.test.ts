@@ -1,15 +1,5 @@
 import assert from 'node:assert/strict';
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
@@ -17,24 +7,28 @@ import { Fault } from '../../src/domain/faults.ts';
 import type { Grant } from '../../src/domain/orders.ts';
 import { carryOut } from '../../src/operate/commands.ts';
 import { readSpan, spanText } from '../../src/operate/duration.ts';
+import type { Database } from '../../src/files/database.ts';
+import { sealPart } from '../../src/files/kept.ts';
+import { changeGrants, grantLines } from '../../src/operate/grant-rows.ts';
+import { readGrants } from '../../src/operate/grant-text.ts';
 import { GrantStore, grantsMax } from '../../src/operate/grants.ts';
 import { Refused, type Reply } from '../../src/operate/reply.ts';
+import { breakState, mendState, stateIn } from '../support/state.ts';
 import { FakePlane, visitor } from './plane.ts';
 
 let dir = '';
-let path = '';
+let database: Database;
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'mcpd-grants-'));
-  path = join(dir, 'grants.json');
+  database = stateIn(dir);
 });
-afterEach(() => rmSync(dir, { recursive: true, force: true }));
+afterEach(() => {
+  database.close();
+  rmSync(dir, { recursive: true, force: true });
+});
 
-/** Nothing can be put in the place of a folder that holds something, whoever runs the test. */
-const breakDisk = () => {
-  rmSync(path, { force: true });
-  mkdirSync(join(path, 'in-the-way'), { recursive: true });
-};
-const mendDisk = () => rmSync(path, { recursive: true });
+/** What a daemon would find that starts now. */
+const reopened = () => GrantStore.open(database);
 
 const grantOf = (more: Partial<Grant> = {}): Grant => ({
   id: 'g1',
@@ -49,20 +43,18 @@ const grantOf = (more: Partial<Grant> = {}): Grant => ({
 });
 
 describe('the store of grants', () => {
-  test('is empty where there is no file, and makes none', () => {
-    assert.deepEqual(GrantStore.open(dir).current(), []);
-    assert.equal(existsSync(path), false);
+  test('is empty where nothing was granted', () => {
+    assert.deepEqual(reopened().current(), []);
   });
 
-  test('keeps a grant over a restart, readable by its owner alone', () => {
-    assert.deepEqual(GrantStore.open(dir).give(grantOf(), 1000), { durable: true });
-    const again = GrantStore.open(dir);
+  test('keeps a grant over a restart', () => {
+    assert.deepEqual(reopened().give(grantOf(), 1000), { durable: true });
+    const again = reopened();
     assert.deepEqual([again.current(), again.changes()], [[grantOf()], 1]);
-    assert.equal(statSync(path).mode & 0o777, 0o600);
   });
 
   test('drops what ran out, to the millisecond', () => {
-    const store = GrantStore.open(dir);
+    const store = reopened();
     store.give(grantOf(), 1000);
     assert.equal(store.live(4999).length, 1);
     assert.equal(store.live(5000).length, 0);
@@ -74,7 +66,7 @@ describe('the store of grants', () => {
   });
 
   test('has one grant for a caller and a tool: the last', () => {
-    const store = GrantStore.open(dir);
+    const store = reopened();
     store.give(grantOf(), 1000);
     store.give(grantOf({ id: 'g2', untilMs: 2000 }), 1000);
     store.give(grantOf({ id: 'g3', tool: 'read_file' }), 1000);
@@ -85,33 +77,34 @@ describe('the store of grants', () => {
   });
 
   test('gives nothing that is not on disk', () => {
-    const store = GrantStore.open(dir);
-    breakDisk();
+    const store = reopened();
+    breakState(dir);
     const saved = store.give(grantOf(), 1000);
     assert.equal(saved !== 'full' && saved.durable, false);
     assert.deepEqual([store.current(), store.changes()], [[], 0]);
   });
 
   test('takes back at once, whatever the disk says, and writes it down later', () => {
-    const store = GrantStore.open(dir);
+    const store = reopened();
     store.give(grantOf(), 1000);
-    breakDisk();
+    breakState(dir);
     assert.equal(store.take(grantOf(), 1000).durable, false);
     assert.deepEqual(store.current(), []);
-    mendDisk();
+    mendState(dir);
     assert.deepEqual(store.retry(), { durable: true });
-    assert.deepEqual(GrantStore.open(dir).current(), []);
+    assert.deepEqual(reopened().current(), []);
   });
 
   test('is bounded; what ran out makes room', () => {
-    const store = GrantStore.open(dir);
     const grants = Array.from({ length: grantsMax }, (_, at) => grantOf({ id: `g${at}`, caller: `c${at}` }));
-    writeFileSync(path, JSON.stringify({ version: 1, changes: 3, grants }), { mode: 0o600 });
-    const full = GrantStore.open(dir);
+    database.transaction(() => {
+      changeGrants(database, [], grants);
+      sealPart(database, 'grants', 1, grantLines(grants));
+    });
+    const full = reopened();
     assert.equal(full.give(grantOf({ id: 'x', caller: 'x' }), 1000), 'full');
     assert.deepEqual(full.give(grantOf({ id: 'x', caller: 'c1' }), 1000), { durable: true });
     assert.deepEqual(full.give(grantOf({ id: 'y', caller: 'y', untilMs: 9000 }), 5000), { durable: true });
-    assert.equal(store.current().length, 0);
   });
 
   const row = grantOf();
@@ -128,25 +121,36 @@ describe('the store of grants', () => {
     ],
     ['two of one id', JSON.stringify({ version: 1, changes: 0, grants: [row, row] })],
   ] as const) {
-    test(`with ${what} in its file is refused, with what to do`, () => {
-      writeFileSync(path, text, { mode: 0o600 });
+    test(`is not taken over from a file of an older mcpd with ${what}`, () => {
       assert.throws(
-        () => GrantStore.open(dir),
+        () => readGrants(Buffer.from(text), '/state/grants.json'),
         (fault: unknown) =>
           fault instanceof Fault && fault.code === 'CONFIG_INVALID' && /remove it/.test(fault.hint ?? ''),
       );
     });
   }
 
-  test("is not read from a file that is somebody else's to write, or through a link", () => {
-    writeFileSync(path, JSON.stringify({ version: 1, changes: 0, grants: [row] }));
-    chmodSync(path, 0o622);
-    assert.throws(() => GrantStore.open(dir), /other users/);
-    const real = join(dir, 'real.json');
-    writeFileSync(real, '{}', { mode: 0o600 });
-    rmSync(path);
-    symlinkSync(real, path);
-    assert.throws(() => GrantStore.open(dir), /symbolic link/);
+  for (const [what, values] of [
+    ['for everybody', "'g1', '', 'files', 'x', 1, 2, 'ops', ''"],
+    ['by nobody', "'g1', 'ana', 'files', 'x', 1, 2, '', ''"],
+    ['that ends before 1970', "'g1', 'ana', 'files', 'x', 1, -2, 'ops', ''"],
+    ['that never ends', "'g1', 'ana', 'files', 'x', 1, 9223372036854775807, 'ops', ''"],
+  ] as const)
+    test(`with a row ${what} stops the start`, () => {
+      database.transaction(() =>
+        database.run(
+          `INSERT INTO grants (id, caller, server, tool, at, until_ms, by, reason) VALUES (${values})`,
+        ),
+      );
+      assert.throws(reopened, (fault) => fault instanceof Fault && fault.code === 'CONFIG_INVALID');
+    });
+
+  test('keeps every name apart from every other', () => {
+    const names = ['a', '"a"', '"', 'x\ud800', 'x\ud801', 'x\ufffd', 'a\0b', '__proto__'];
+    const store = reopened();
+    for (const [at, caller] of names.entries()) store.give(grantOf({ id: `g${at}`, caller }), 1000);
+    assert.deepEqual(reopened().current(), store.current());
+    assert.equal(reopened().current().length, names.length);
   });
 });
 
@@ -173,7 +177,7 @@ describe('mcpd ctl grant', () => {
       by: 'ops',
       reason: 'ticket 12',
     });
-    assert.deepEqual(GrantStore.open(dir).current(), [grant]);
+    assert.deepEqual(reopened().current(), [grant]);
     assert.deepEqual(reply['grant'], {
       id: grant?.id,
       caller: 'ana',
@@ -247,7 +251,7 @@ describe('mcpd ctl grant', () => {
     plane.journalBroken = true;
     assert.equal(code(await give()), 'AUDIT_UNAVAILABLE');
     plane.journalBroken = false;
-    breakDisk();
+    breakState(dir);
     assert.equal(code(await give()), 'NOT_DURABLE');
     assert.deepEqual([plane.ordersNow.grants, plane.ordersNow.version], [[], 'd1+0']);
   });
@@ -263,14 +267,14 @@ describe('mcpd ctl grant', () => {
     );
     assert.equal((await order('revoke-grant', { grant: 'bob', tool: 'files/read_file' }))['changed'], false);
     assert.equal((await order('revoke-grant', { grant: 'bob', tool: 'files/write_file' }))['changed'], true);
-    assert.deepEqual([plane.ordersNow.grants, GrantStore.open(dir).current()], [[], []]);
+    assert.deepEqual([plane.ordersNow.grants, reopened().current()], [[], []]);
     assert.equal((await order('revoke-grant', { grant: id }))['changed'], false);
   });
 
   test('is taken back even when neither journal nor disk can be written, and says so', async () => {
     await give();
     plane.journalBroken = true;
-    breakDisk();
+    breakState(dir);
     const reply = await order('revoke-grant', { grant: 'ana', tool: 'files/write_file' });
     assert.equal(reply.ok, false);
     assert.deepEqual(plane.ordersNow.grants, []);
@@ -330,9 +334,4 @@ describe('a span of time', () => {
     assert.equal(readSpan('10m', 600_000), 600_000);
     assert.throws(() => readSpan('601s', 600_000), Refused);
   });
-});
-
-test('grants.json can be read by a person', () => {
-  GrantStore.open(dir).give(grantOf(), 1000);
-  assert.match(readFileSync(path, 'utf8'), /^\{\n "version": 1,\n/);
 });

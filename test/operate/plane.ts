@@ -11,6 +11,8 @@ import { judge } from '../../src/operate/status.ts';
 import { nothingSwitchedOff, SwitchStore } from '../../src/operate/switches.ts';
 import { PinStore, type PinParts } from '../../src/pins/pin-store.ts';
 import { offeredTool } from '../../src/protocol/tool-definition.ts';
+import { writeLock } from '../support/old-state.ts';
+import { stateIn } from '../support/state.ts';
 
 export function ordersOf(names: readonly string[], version = 'd1+0'): Orders {
   // Commands look at the names of servers and nothing else.
@@ -97,22 +99,22 @@ export class FakePlane implements AdminPlane {
   readonly switches: SwitchStore;
   readonly grants: GrantStore;
   readonly pins: PinStore;
-  /** The lock file. */
+  /** What the disk holds. */
   locked: string | undefined;
   diskFull = false;
   pinMode: ReturnType<PinParts['mode']> = 'first';
   servers: readonly UpstreamStatus[] = [serverOf('files'), serverOf('memory')];
 
   constructor(dir: string) {
-    this.switches = SwitchStore.open(dir);
-    this.grants = GrantStore.open(dir);
+    const database = stateIn(dir);
+    this.switches = SwitchStore.open(database);
+    this.grants = GrantStore.open(database);
     this.pins = PinStore.open({
-      file: {
-        path: '/state/pins.json',
-        read: () => undefined,
-        write: (text) => {
+      rows: {
+        load: () => new Map(),
+        save: (lock) => {
           if (this.diskFull) throw new Error('no space left on the device');
-          this.locked = text;
+          this.locked = writeLock(lock);
         },
       },
       clock: { wallMs: () => 1_800_000_000_000 },

@@ -74,8 +74,25 @@ describe('health', () => {
       assert.equal(health.status, status);
       assert.equal(health.ready, ready);
       assert.equal(health.because.length > 0, status !== 'healthy');
+      assert.equal(health.reasons.length > 0, status !== 'healthy');
     });
   }
+
+  test('names each reason for programs', () => {
+    const more = { draining: true, journalFault: 'full', switchesDurable: false, reloadFault: 'a.toml:1:1' };
+    assert.deepEqual(judge(facts({ ...more, servers: [serverOf('a', { state: 'given-up' })] })).reasons, [
+      'draining',
+      'journal',
+      'servers',
+      'server',
+      'not-durable',
+      'policy',
+    ]);
+    assert.deepEqual(judge(facts({ servers: [serverOf('a', { state: 'starting' })] })).reasons, [
+      'starting',
+      'server',
+    ]);
+  });
 
   test('is reported without maps or undefined, so that JSON loses nothing', () => {
     const switches = withSwitch(nothingSwitchedOff, { kind: 'tool', name: 'files/x' }, off);

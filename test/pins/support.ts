@@ -3,8 +3,10 @@ import { Halt } from '../../src/domain/halt.ts';
 import type { Answer, JsonObject, JsonText } from '../../src/domain/message.ts';
 import type { Contract } from '../../src/domain/orders.ts';
 import { own } from '../../src/pins/listing.ts';
+import { readLock } from '../../src/pins/lock.ts';
 import { PinStore, type PinNews } from '../../src/pins/pin-store.ts';
 import { encode } from '../../src/protocol/codec.ts';
+import { writeLock } from '../support/old-state.ts';
 
 export type Tool = { readonly name: string; readonly [field: string]: unknown };
 
@@ -17,7 +19,7 @@ export const tool = (name: string, more: object = {}): Tool => ({
 
 export const text = (it: unknown): JsonText => JSON.stringify(it) as JsonText;
 
-/** A pin store over a lock file in memory, that can be started again. */
+/** A pin store over rows in memory, that can be started again. */
 export class Bench {
   locked: string | undefined;
   writes = 0;
@@ -34,13 +36,14 @@ export class Bench {
 
   start(): PinStore {
     this.pins = PinStore.open({
-      file: {
-        path: '/state/pins.json',
-        read: () => (this.locked === undefined ? undefined : Buffer.from(this.locked)),
-        write: (it) => {
+      rows: {
+        load: () =>
+          this.locked === undefined ? new Map() : readLock(Buffer.from(this.locked), '/state/pins.json'),
+        save: (lock) => {
+          const text = writeLock(lock);
           if (this.diskFull) throw new Error('no space left on the device');
           this.writes++;
-          this.locked = it;
+          this.locked = text;
         },
       },
       clock: { wallMs: () => this.nowMs },

@@ -314,7 +314,6 @@ function passes(check: Check, value: Json, world: World): Three {
       );
     case 'within': {
       const real = typeof value === 'string' ? world.disk[value] : undefined;
-      console.log('WITHIN', value, check.folders);
       if (real === undefined) return 'unknown';
       return yes(check.folders.some((folder) => real === folder || real.startsWith(`${folder}/`)));
     }

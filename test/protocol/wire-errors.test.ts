@@ -8,7 +8,7 @@ import type { Target } from '../../src/domain/call.ts';
 import { Fault, faults, type FaultCode } from '../../src/domain/faults.ts';
 import type { RedactedJson } from '../../src/domain/redacted.ts';
 import { answerText, sendReply } from '../../src/front/send-reply.ts';
-import { wordFault, wordOutcome } from '../../src/protocol/wire-errors.ts';
+import { wordFault, wordTurnedAway, wordOutcome } from '../../src/protocol/wire-errors.ts';
 
 const text = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'errors.md'), 'utf8');
 const codes = Object.keys(faults) as FaultCode[];
@@ -28,9 +28,12 @@ describe('a fault on the wire', () => {
         hint: 'a hint',
         cause: new Error('inside'),
       });
-      const { body, status } = wordFault(fault, 'c-1');
+      const { body, status, retryInMs } = wordFault(fault, 'c-1');
       const error = JSON.parse(body) as { code: number; message: string; data: unknown };
-      assert.deepEqual(error.data, { correlationId: 'c-1' });
+      const again = retryInMs === undefined ? {} : { retryInMs };
+      assert.deepEqual(error.data, { correlationId: 'c-1', ...again });
+      // Who is sent away for now is told when to come back.
+      if (status === 429 || status === 503) assert.ok((retryInMs ?? 0) > 0);
       assert.equal(error.message, faults[code].says);
       assert.ok(status >= 200 && status < 600);
       // Ours are positive; the spec keeps -32099 to -32000 for itself, but for the -32000 that older fronts use.
@@ -50,6 +53,22 @@ describe('a fault on the wire', () => {
       if (status !== 200) assert.ok(row.includes(String(status)), `${code} is ${status} on the wire: ${row}`);
     });
   }
+});
+
+it('being turned away says when to come back, and whether it is the caller or everybody', () => {
+  const told = (['everybody', 'caller'] as const).map((who) => {
+    const reply = wordTurnedAway({ kind: 'turned away', who, retryInMs: 1500 }, 'c-1');
+    const error = JSON.parse(reply.body) as { code: number; message: string; data: object };
+    assert.deepEqual(error.data, { correlationId: 'c-1', retryInMs: 1500 });
+    assert.match(error.message, /Come back in 2 s\.$/);
+    const row = text.split('\n').find((line) => line.startsWith('|') && line.includes(String(error.code)));
+    assert.ok(row?.includes(String(reply.status)), `docs/errors.md has no row for ${error.code}`);
+    return [reply.status, error.code];
+  });
+  assert.deepEqual(told, [
+    [503, 1514],
+    [429, 1429],
+  ]);
 });
 
 it('a hidden denial and something that does not exist are worded alike', () => {

@@ -1,6 +1,7 @@
 // The kill switch: in force for the next call when the command returns, and until somebody takes it back.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import {
   initialize,
@@ -243,20 +244,20 @@ describe('an operator can switch things off', () => {
     await works(await daemon.session('fx'));
   });
 
-  it('a damaged list of switches keeps the daemon from starting, rather than switching everything on', async () => {
+  it('damaged state keeps the daemon from starting, rather than switching everything on', async () => {
     await daemon.end();
-    const { writeFileSync, readFileSync, rmSync } = await import('node:fs');
-    const file = `${daemon.state}/switches.json`;
+    const file = `${daemon.state}/state.db`;
     const kept = readFileSync(file);
     for (const damage of [
-      () => writeFileSync(file, '{"version":1,'),
+      () => writeFileSync(file, Buffer.alloc(kept.length)),
+      () => writeFileSync(file, kept.subarray(0, 5000)),
       () => writeFileSync(file, ''),
       () => rmSync(file),
     ]) {
       damage();
       const start = await daemon.mcpd(['run', '--policies', daemon.policies]);
       assert.equal(start.code, 78);
-      assert.match(start.stderr, /switches/);
+      assert.match(start.stderr, /state\.db (cannot|is|has)/);
     }
     writeFileSync(file, kept, { mode: 0o600 });
     await daemon.boot();

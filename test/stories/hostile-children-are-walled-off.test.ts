@@ -38,7 +38,7 @@ const attempts: readonly (readonly [string, readonly Attempt[]])[] = [
       { what: 'write a file', at: state('audit/journal-000001.jsonl'), off: 'got' },
       { what: 'read a file', at: state('vault.json'), off: 'got' },
       { what: 'list a folder', at: state('audit'), off: 'got' },
-      { what: 'write a file', at: state('switches.json'), off: 'got' },
+      { what: 'write a file', at: state('state.db'), off: 'got' },
       { what: 'read over a link of its own', at: state('keys.json'), off: 'got' },
     ],
   ],

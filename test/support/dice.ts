@@ -1,14 +1,12 @@
-/** Mulberry32: the same cases in every run. The seed of a failing case stands in its message. */
+/** The same cases in every run: of one seed, or as a list of bytes has it. */
 export class Dice {
-  #state: number;
-  constructor(seed: number) {
-    this.#state = seed;
+  readonly #next: () => number;
+  constructor(from: number | Buffer) {
+    this.#next = typeof from === 'number' ? mulberry32(from) : bytesOf(from);
   }
+  /** From 0 to below 1. */
   next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
-    let it = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
-    it = (it + Math.imul(it ^ (it >>> 7), 61 | it)) ^ it;
-    return ((it ^ (it >>> 14)) >>> 0) / 2 ** 32;
+    return this.#next();
   }
   upTo(most: number): number {
     return Math.floor(this.next() * (most + 1));
@@ -25,4 +23,20 @@ export class Dice {
   many<T>(from: readonly T[], most: number): T[] {
     return [this.one(from), ...this.some(from, most - 1)];
   }
+}
+
+function mulberry32(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let it = Math.imul(state ^ (state >>> 15), 1 | state);
+    it = (it + Math.imul(it ^ (it >>> 7), 61 | it)) ^ it;
+    return ((it ^ (it >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** One byte for each throw, and nothing but the lowest number when they are used up. */
+function bytesOf(bytes: Buffer): () => number {
+  let at = 0;
+  return () => (bytes[at++] ?? 0) / 256;
 }

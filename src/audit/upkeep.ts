@@ -1,0 +1,140 @@
+import type { Clock } from '../domain/clock.ts';
+import type { Position } from './chain.ts';
+import type { Journal } from './journal.ts';
+import type { Checkpoints } from './journal-checkpoints.ts';
+import type { Repair } from './journal-repairs.ts';
+import type { Outlived, Retention } from './journal-retention.ts';
+import type { Later } from './syncs.ts';
+
+export type UpkeepTerms = {
+  readonly checkpoints: Checkpoints;
+  readonly checkpointEveryMs: number;
+  readonly retention: Retention;
+};
+
+/** What upkeep reaches of the scribe. */
+export type UpkeepReach = {
+  readonly clock: Clock;
+  readonly later: Later;
+  /** Undefined while it is in trouble. */
+  readonly journal: () => Journal | undefined;
+  /** Everything that was written so far is on the disk. */
+  readonly synced: () => Promise<Position>;
+  /** Throws `AUDIT_UNAVAILABLE`. */
+  readonly record: (repairs: readonly Repair[]) => void;
+  /** Whether the wall clock has jumped within so many milliseconds. */
+  readonly jumpedWithin: (ms: number) => boolean;
+};
+
+const lookForOldEveryMs = 3_600_000;
+/** So long a clock that was set counts as one that may be set back. */
+const doubtClockForMs = 86_400_000;
+/** A checkpoint may lie on a disk far away; the end of the daemon does not wait for that for ever. */
+const lastCheckpointWithinMs = 5000;
+
+/** What has to be done beside writing: signs how far the journal is, and lets go of what need not be kept. */
+export class Upkeep {
+  readonly #terms: UpkeepTerms;
+  readonly #reach: UpkeepReach;
+  #cancel: (() => void) | undefined;
+  #running: Promise<void> | undefined;
+  #lookedAtMs: number | undefined;
+  #isSoon = false;
+  #stopped = false;
+
+  constructor(terms: UpkeepTerms, reach: UpkeepReach) {
+    this.#terms = terms;
+    this.#reach = reach;
+    this.#again();
+    this.soon();
+  }
+
+  /** A file was closed: what is in it should be signed, and another may be too old by now. */
+  soon(): void {
+    if (this.#isSoon || this.#stopped) return;
+    this.#isSoon = true;
+    this.#lookedAtMs = undefined;
+    setImmediate(() => {
+      this.#isSoon = false;
+      if (!this.#stopped) void this.run();
+    });
+  }
+
+  /** One round. Never rejects: what fails is tried again the next time, and a disk that fails is known to the scribe. */
+  run(): Promise<void> {
+    this.#running ??= this.#round().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  /** Signs the end. Never rejects, and does not take longer than some seconds. */
+  async close(): Promise<void> {
+    this.#stopped = true;
+    this.#cancel?.();
+    let callOff: (() => void) | undefined;
+    const late = new Promise<void>((resolve) => {
+      callOff = this.#reach.later(lastCheckpointWithinMs, resolve);
+    });
+    const done = this.run().then(() => this.#sign());
+    await Promise.race([late, done.then(() => this.#terms.checkpoints.idle)]);
+    callOff?.();
+  }
+
+  #again(): void {
+    this.#cancel = this.#reach.later(this.#terms.checkpointEveryMs, () => {
+      if (this.#stopped) return;
+      void this.run();
+      this.#again();
+    });
+  }
+
+  async #round(): Promise<void> {
+    try {
+      await this.#letGo();
+    } catch {
+      // Then more is kept than has to be.
+    }
+    await this.#sign();
+  }
+
+  async #sign(): Promise<void> {
+    const { checkpoints } = this.#terms;
+    const journal = this.#reach.journal();
+    if (journal === undefined || journal.last.seq === checkpoints.at?.seq) return;
+    try {
+      const at = await this.#reach.synced();
+      await checkpoints.add(at, journal.retired, this.#reach.clock.wallMs());
+      // What the head says of checkpoints is true only when it is there.
+      const now = this.#reach.journal();
+      now?.keep(now.retired);
+    } catch {
+      // The disk did not confirm it, so it is not signed; the scribe was told.
+    }
+  }
+
+  async #letGo(): Promise<void> {
+    const { clock } = this.#reach;
+    const now = clock.steadyMs();
+    const journal = this.#reach.journal();
+    if (journal === undefined) return;
+    if (this.#lookedAtMs !== undefined && now - this.#lookedAtMs < lookForOldEveryMs) return;
+    this.#lookedAtMs = now;
+    const nowMs = this.#reach.jumpedWithin(doubtClockForMs) ? undefined : clock.wallMs();
+    const outlived = this.#terms.retention.outlived(journal.last.file, nowMs);
+    if (outlived.length > 0) await this.#remove(outlived, journal);
+  }
+
+  /** On record, and on the disk, before anything is removed: a file that is gone without a word was taken by somebody. */
+  async #remove(outlived: readonly Outlived[], journal: Journal): Promise<void> {
+    // Also where an earlier run was about to: its words may have gone with the power, when the head's stayed.
+    this.#reach.record(outlived.map(({ members }) => ({ kind: 'retired', members })));
+    const last = outlived.findLast((it) => it.last !== undefined)?.last;
+    if (last !== undefined && last.seq > journal.retired.seq) journal.keep(last);
+    await this.#reach.synced();
+    for (const it of outlived) {
+      await this.#terms.retention.remove(it);
+      await this.#terms.checkpoints.retire(it.number);
+    }
+  }
+}

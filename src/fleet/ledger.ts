@@ -1,0 +1,132 @@
+import { hash } from 'node:crypto';
+import { closeSync, constants, ftruncateSync, renameSync, writeSync } from 'node:fs';
+import { openOurs, readOurs } from '../files/ours.ts';
+import { bootMark, type Identity } from './process-table.ts';
+
+/** A process of a server's. */
+export type Entry = Identity & { readonly server: string };
+
+const bytesMax = 16 * 1024 * 1024;
+/** The file is written anew when it has so many lines more than it needs. */
+const wasteMax = 2_000;
+
+/**
+ * Which processes are ours, for the next daemon, should this one be killed: one line for each that comes or goes. Nobody waits
+ * for the disk, and a line that is lost costs nothing but the sweep by cookie. What cannot be written is told once.
+ */
+export class Ledger {
+  readonly #path: string;
+  readonly #head: string;
+  readonly #failed: (reason: unknown) => void;
+  readonly #living = new Map<number, Entry>();
+  #due = '';
+  #lines = 0;
+  #file: number | undefined;
+  #flushing = false;
+
+  /** Throws `CONFIG_INVALID` where something else lies in its place. What an earlier one wrote is gone. */
+  constructor(path: string, cookie: string, failed: (reason: unknown) => void) {
+    this.#path = path;
+    this.#head = headOf(cookie) ?? '';
+    this.#failed = failed;
+    // Elsewhere than on Linux nobody could tell one process from another.
+    if (this.#head !== '') this.#writeAnew();
+  }
+
+  came(it: Identity, server: string): void {
+    this.#living.set(it.pid, { pid: it.pid, startTicks: it.startTicks, server });
+    this.#say(`+ ${it.pid} ${it.startTicks} ${encodeURIComponent(server)}\n`);
+  }
+
+  went(it: Identity): void {
+    if (this.#living.get(it.pid)?.startTicks !== it.startTicks) return;
+    this.#living.delete(it.pid);
+    this.#say(`- ${it.pid} ${it.startTicks}\n`);
+  }
+
+  close(): void {
+    this.#flush();
+    if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
+  }
+
+  #say(line: string): void {
+    if (this.#file === undefined) return;
+    this.#due += line;
+    this.#lines++;
+    if (this.#flushing) return;
+    this.#flushing = true;
+    // Children that come together are one write.
+    setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#flushing = false;
+    const text = this.#due;
+    this.#due = '';
+    if (text === '' || this.#file === undefined) return;
+    try {
+      if (this.#lines > this.#living.size + wasteMax) this.#writeAnew();
+      else writeSync(this.#file, text);
+    } catch (reason) {
+      this.#giveUp(reason);
+    }
+  }
+
+  /** Beside the old file, and then in its place: whoever is killed meanwhile has one or the other. */
+  #writeAnew(): void {
+    const fresh = `${this.#path}.new`;
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND;
+    const file = openOurs(fresh, flags, 'to everybody');
+    if (file === undefined) throw new Error(`${fresh} cannot be made`);
+    try {
+      ftruncateSync(file);
+      const lines = [...this.#living.values()].map(
+        ({ pid, startTicks, server }) => `+ ${pid} ${startTicks} ${encodeURIComponent(server)}\n`,
+      );
+      writeSync(file, `${this.#head}\n${lines.join('')}`);
+      renameSync(fresh, this.#path);
+    } catch (reason) {
+      closeSync(file);
+      throw reason;
+    }
+    if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = file;
+    this.#lines = this.#living.size;
+  }
+
+  /** A full disk must not hold up a server. */
+  #giveUp(reason: unknown): void {
+    if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
+    this.#failed(reason);
+  }
+}
+
+/**
+ * What an earlier daemon had running when it wrote last; nothing where the file is of another run of the machine, another
+ * container, or another state directory. Whether they still are what they were is for the reader to see. Throws
+ * `CONFIG_INVALID` where the file could have been written by others: it says whom to end.
+ */
+export function readLedger(path: string, cookie: string): readonly Entry[] {
+  const head = headOf(cookie);
+  const text = readOurs(path, { bytesMax, closed: 'to everybody' })?.toString('utf8');
+  if (text === undefined || head === undefined) return [];
+  const [first, ...lines] = text.split('\n');
+  if (first !== head) return [];
+  const living = new Map<number, Entry>();
+  // The last line may have been torn by the kill.
+  for (const line of lines.slice(0, -1)) {
+    const [, sign, pid, startTicks, server = ''] =
+      /^([+-]) (\d{1,9}) (\d{1,15})(?: (\S*))?$/.exec(line) ?? [];
+    if (sign === '+') living.set(Number(pid), { pid: Number(pid), startTicks: Number(startTicks), server });
+    else if (sign === '-' && living.get(Number(pid))?.startTicks === Number(startTicks))
+      living.delete(Number(pid));
+  }
+  return [...living.values()];
+}
+
+function headOf(cookie: string): string | undefined {
+  const boot = bootMark();
+  return boot === undefined ? undefined : `mcpd-children 1 ${boot} ${hash('sha256', cookie).slice(0, 16)}`;
+}

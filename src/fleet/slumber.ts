@@ -1,0 +1,71 @@
+import type { Clock } from '../domain/clock.ts';
+import type { ServerSpec } from '../domain/orders.ts';
+
+export type Sleeper = {
+  readonly clock: Clock;
+  readonly spec: ServerSpec;
+  /** Whether the child that shows what the server offers is there and has said it. */
+  readonly isAwake: () => boolean;
+  /** Whether there is nothing to wait for any more: it is awake, or it cannot come. */
+  readonly isSettled: () => boolean;
+  /** Whether somebody uses it without calling. */
+  readonly isFollowed: () => boolean;
+  readonly wake: () => void;
+  readonly sleep: (why: string) => void;
+};
+
+/**
+ * A server that is started when the first call wants it, and stopped when nobody has used it for a while. Whoever comes while it
+ * sleeps waits until it has said what it offers: else a tool that has changed would be called as what it was before.
+ */
+export class Slumber {
+  readonly #it: Sleeper;
+  #busy = 0;
+  /** Steady milliseconds. */
+  #usedAt: number;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(it: Sleeper) {
+    this.#it = it;
+    this.#usedAt = it.clock.steadyMs();
+  }
+
+  /** Does something with the server, which does not go to sleep meanwhile. */
+  async use<T>(work: () => Promise<T>): Promise<T> {
+    this.#busy++;
+    try {
+      if (!this.#it.isAwake()) await this.#awake();
+      return await work();
+    } finally {
+      this.#busy--;
+      this.#usedAt = this.#it.clock.steadyMs();
+    }
+  }
+
+  /** Stops it if nobody has used it for so long. In the same breath as the look, so that no call comes between. */
+  look(now: number): void {
+    const { spec, isAwake, isFollowed, sleep } = this.#it;
+    if (this.#busy === 0 && isAwake() && !isFollowed() && now - this.#usedAt >= spec.idleMs)
+      sleep('nobody used it');
+  }
+
+  /** Its state has changed. */
+  changed(): void {
+    if (this.#it.isSettled()) for (const go of [...this.#waiting]) go();
+  }
+
+  /** Resolves when it has said what it offers, or will not, or the time is over: what comes then tells the caller why. */
+  #awake(): Promise<void> {
+    this.#it.wake();
+    if (this.#it.isSettled()) return Promise.resolve();
+    return new Promise((resolve) => {
+      const go = () => {
+        clearTimeout(timer);
+        this.#waiting.delete(go);
+        resolve();
+      };
+      const timer = setTimeout(go, this.#it.spec.startWithinMs);
+      this.#waiting.add(go);
+    });
+  }
+}

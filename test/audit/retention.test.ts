@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { readFileSync, rmSync } from 'node:fs';
+import { basename } from 'node:path';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { outlived, type ClosedFile } from '../../src/audit/retention.ts';
+import type { Scribe } from '../../src/audit/scribe.ts';
+import { JournalRig, line, type RigParts } from './journal-rig.ts';
+
+const day = 86_400_000;
+const closed = (
+  ...files: readonly (readonly [bytes: number, lastWallMs: number | undefined])[]
+): ClosedFile[] => files.map(([bytes, at], n) => ({ number: n + 1, bytes, lastWallMs: () => at }));
+const numbers = (files: readonly ClosedFile[]) => files.map(({ number }) => number);
+
+test('a file goes when its last record is older than is kept, the oldest first and none out of turn', () => {
+  const files = closed([10, 0], [10, 5 * day], [10, day], [10, 9 * day]);
+  const terms = { keepMs: 2 * day, keepBytesMax: 1000 };
+  assert.deepEqual(numbers(outlived(files, 10, terms, 2 * day)), []);
+  assert.deepEqual(numbers(outlived(files, 10, terms, 2 * day + 1)), [1]);
+  assert.deepEqual(numbers(outlived(files, 10, terms, 8 * day)), [1, 2, 3]);
+});
+
+test('files go when all together are larger than is kept, and never the open one', () => {
+  const files = closed([10, 0], [10, 0], [10, 0]);
+  const terms = { keepMs: Infinity, keepBytesMax: 25 };
+  assert.deepEqual(numbers(outlived(files, 5, terms, 0)), [1]);
+  assert.deepEqual(numbers(outlived(files, 6, terms, 0)), [1, 2]);
+  assert.deepEqual(numbers(outlived(files, 1000, terms, 0)), [1, 2, 3]);
+});
+
+test('a clock that is not believed removes nothing, and a file without a time is not old', () => {
+  const terms = { keepMs: day, keepBytesMax: 1000 };
+  assert.deepEqual(outlived(closed([10, 0]), 10, terms, undefined), []);
+  assert.deepEqual(outlived(closed([10, undefined]), 10, terms, 100 * day), []);
+});
+
+test('what is kept is bounded, and what goes is never more than has to', () => {
+  const file = fc.tuple(fc.integer({ min: 0, max: 100 }), fc.integer({ min: 0, max: 50 }));
+  fc.assert(
+    fc.property(
+      fc.array(file, { maxLength: 10 }),
+      fc.nat({ max: 100 }),
+      fc.nat({ max: 500 }),
+      (files, open, max) => {
+        const all = closed(...files);
+        const gone = outlived(all, open, { keepMs: Infinity, keepBytesMax: max }, 0);
+        const left = (count: number) => all.slice(count).reduce((sum, { bytes }) => sum + bytes, open);
+        assert.ok(left(gone.length) <= max || gone.length === all.length);
+        assert.ok(gone.length === 0 || left(gone.length - 1) > max);
+      },
+    ),
+  );
+});
+
+/** Writes until retention had something to do, and lets it finish. */
+async function run(rig: JournalRig, parts: RigParts, records = 40): Promise<Scribe> {
+  const scribe = rig.open({ rotateAtBytes: 1000, ...parts });
+  for (let n = 0; n < records; n++) {
+    await scribe.append(line('decision', `,"n":${n}`), 'os');
+    if (n % 5 === 0) await new Promise(setImmediate);
+  }
+  return scribe;
+}
+
+test('files that were removed are on record before they go, and the journal verifies without them', async (t) => {
+  const rig = new JournalRig(t);
+  const scribe = await run(rig, { keep: { keepMs: Infinity, keepBytesMax: 3000 } });
+  await scribe.close();
+  assert.notEqual(basename(rig.files[0] ?? ''), 'journal-000001.jsonl');
+  const records = rig.files
+    .flatMap((file) => rig.lines(file))
+    .map((it) => JSON.parse(it) as Record<string, unknown>);
+  const [newest] = records.filter(({ kind }) => kind === 'retired').slice(-1);
+  assert.equal(newest?.['lastSeq'], Number(records[0]?.['seq']) - 1);
+  assert.equal(newest?.['lastHash'], records[0]?.['prev']);
+  const verdict = await rig.verify();
+  assert.deepEqual([verdict.findings, verdict.warnings], [[], []]);
+  // The files of checkpoints went along, and the newest ones still vouch for what is left.
+  assert.notEqual(verdict.signed, undefined);
+});
+
+test('B-31 whoever removes more than retention did is found, however long ago it was said', async (t) => {
+  const rig = new JournalRig(t);
+  const first = await run(rig, { keep: { keepMs: Infinity, keepBytesMax: 3000 } });
+  await first.close();
+  // The file with the words about it goes too.
+  const second = await run(rig, { keep: { keepMs: Infinity, keepBytesMax: 2000 } }, 60);
+  await second.close();
+  assert.deepEqual((await rig.verify()).findings, []);
+  const [oldest = ''] = rig.files;
+  const gone = rig.lines(oldest).length;
+  rmSync(oldest);
+  const { findings } = await rig.verify();
+  assert.deepEqual(
+    findings.map(({ kind, from = 0, to = 0 }) => [kind, to - from + 1]),
+    [['missing', gone]],
+  );
+  rmSync(rig.head);
+  assert.ok(
+    (await rig.verify()).findings.some(({ kind }) => kind === 'missing'),
+    'the checkpoints say so too',
+  );
+});
+
+test('C-17 a clock that jumps ten years ahead does not take the journal away', async (t) => {
+  const rig = new JournalRig(t);
+  const keep = { keepMs: 90 * day, keepBytesMax: Infinity };
+  const scribe = await run(rig, { keep });
+  const before = rig.files.length;
+  assert.ok(before > 3);
+  rig.clock.pass(1000);
+  rig.clock.wall += 3650 * day;
+  await scribe.append(line('decision'), 'os');
+  for (let n = 0; n < 20; n++) await scribe.append(line('decision'), 'os');
+  rig.fire(1000);
+  await scribe.close();
+  assert.ok(rig.files.length >= before);
+  assert.ok(rig.kinds().includes('clock'));
+  assert.ok(readFileSync(rig.files[0] ?? '', 'utf8').startsWith('{"seq":1,'));
+});

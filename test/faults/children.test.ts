@@ -1,0 +1,145 @@
+// C-01 to C-03: children that are killed, that hang and that never read, behind a real daemon. What each kind of conduct does
+// to the fleet alone stands in test/fleet/hazards.test.ts; here it is what callers of this server and of the others see.
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LegacyCaller } from '../load/callers.ts';
+import { figure, isWhole, times } from '../support/faults.ts';
+import { alive, endNow, projectRoot, rule, serving, until } from '../support/daemon.ts';
+import { all, Bystander, calm, endsWell, program, quantile } from './support/beside.ts';
+import { JournalTail, RawTail } from './support/tail.ts';
+import { Watched } from './support/watch.ts';
+
+const limits = { timeout: isWhole ? 900_000 : 110_000 };
+
+describe('children that do not answer', limits, () => {
+  it(`C-01 a child is killed in the middle of a call, ${times(4, 100)} times: its caller is told at once, and nothing is made twice`, async () => {
+    const classes =
+      '[tools.hang_read]\nrisk = "read"\neffect = "reads"\n[tools.hang_write]\nrisk = "write"\neffect = "writes"\n[tools.pid]\nrisk = "read"\neffect = "reads"\n[tools.well]\nrisk = "read"\neffect = "reads"\n';
+    const care = 'answer_within = "10m"\nrestarts = { max = 1000, within = "1s" }\n';
+    const fixture = `${care}[env]\nDIES = "never"\nFX_RAW = "$DIR/raw.log"\n${all}${classes}`;
+    await using watched = await Watched.start({
+      servers: {
+        own: program('dies', fixture),
+        shared: program('dies', `sharing = "all"\n${fixture}`),
+        calm,
+      },
+    });
+    const { daemon } = watched;
+    await using beside = new Bystander(watched);
+    const raw = new RawTail(join(daemon.dir, 'raw.log'));
+    const [told, texts]: [number[], string[]] = [[], []];
+    const sessions = ['own', 'shared'].map(
+      (server) => new LegacyCaller(server, { url: daemon.url, server, key: daemon.key }),
+    );
+    for (let kill = 0; kill < times(4, 100); kill++) {
+      const caller = sessions[kill % 2] as LegacyCaller; // There are two.
+      const text = randomUUID();
+      const pid = Number((await caller.call('pid')).said);
+      assert.ok(alive(pid));
+      const calling = caller.call(kill % 4 < 2 ? 'hang_read' : 'hang_write', { text });
+      await until('the call is in the child', () => raw.read().texts.has(text));
+      const from = performance.now();
+      endNow(pid);
+      const deed = await calling;
+      told.push(performance.now() - from);
+      assert.equal(deed.end, 'failed', deed.said);
+      texts.push(text);
+      // The same session goes on, in another child, when that is there.
+      await until('it is back', async () => (await caller.call('well')).said === 'well');
+      // A child that has lived for as long as deaths count starts with a clean sheet.
+      if (isWhole) await sleep(1100);
+    }
+    await beside.noticedNothing();
+    sessions.forEach((caller) => caller.hangUp());
+    const journal = new JournalTail(daemon).read();
+    for (const text of texts) {
+      assert.equal(raw.read().texts.get(text)?.count, 1, 'a call whose end nobody knows was made again');
+      assert.equal(journal.outcomes.get(journal.texts.get(text) ?? ''), 'failed');
+    }
+    figure('C-01', 'kills', texts.length);
+    figure('C-01', 'told at worst after ms', Math.round(Math.max(...told)));
+    if (isWhole) assert.ok(Math.max(...told) <= 1000, `${Math.max(...told)} ms`);
+    await endsWell(watched, 'C-01');
+  });
+
+  it('C-02 a child hangs: its caller is told on time, the child is told to stop, the late answer is nobody’s, the slot is free', async () => {
+    const withinMs = times(400, 2000);
+    await using watched = await Watched.start({
+      servers: {
+        hangs: `command = "$NODE"\nargs = [${JSON.stringify(join(projectRoot, 'test', 'load', 'echo-child.ts'))}]\nsharing = "all"\nconcurrency = 1\nanswer_within = "${withinMs}ms"\n${rule('allow', ['*'])}`,
+        calm,
+      },
+    });
+    const { daemon } = watched;
+    await using beside = new Bystander(watched);
+    const caller = new LegacyCaller('c', { url: daemon.url, server: 'hangs', key: daemon.key });
+    const off: number[] = [];
+    for (let turn = 0; turn < times(3, 30); turn++) {
+      const hung = await caller.call('hold', { nonce: `late ${turn}` });
+      assert.equal(hung.end, 'failed', hung.said);
+      off.push((hung.to - hung.from) / withinMs);
+      // The child answers what was cancelled right before it answers this; the one slot there is must be free.
+      const nonce = randomUUID();
+      const next = await caller.call('echo', { nonce });
+      assert.equal(next.said, nonce);
+    }
+    const { dropped, inFlight, restarts } = (await daemon.status('hangs')) as unknown as Record<
+      string,
+      number
+    >;
+    assert.equal(inFlight, 0);
+    assert.equal(restarts, 0);
+    assert.ok((dropped ?? 0) >= 1, 'the late answers were never seen');
+    await beside.noticedNothing();
+    figure('C-02', 'time-out of configured, worst', Math.round(Math.max(...off) * 100) / 100);
+    if (isWhole) assert.ok(Math.max(...off) <= 1.1 && Math.min(...off) >= 0.9, String(off));
+    await endsWell(watched, 'C-02');
+  });
+
+  it(`C-03 a child never reads: of ${times(30, 500)} calls of 1 MB each ends, with busy or a time-out, and memory is bounded`, async () => {
+    await using watched = await Watched.start({
+      servers: {
+        deaf: serving(
+          'never-reads',
+          `sharing = "all"\nconcurrency = 8\nwaiting_max = 16\nanswer_within = "2s"\n${all}`,
+        ),
+        calm,
+      },
+      // What one server does not read must not fill the memory for all: beyond this, mcpd says that it is busy.
+      daemon: '[overload]\nbodies_max = "16MiB"\n',
+    });
+    const { daemon } = watched;
+    await using quietly = new Bystander(watched);
+    await sleep(times(300, 5000));
+    const quiet = await quietly.noticedNothing();
+    const before = watched.rssMiB();
+    await using beside = new Bystander(watched);
+    const caller = new LegacyCaller('c', { url: daemon.url, server: 'deaf', key: daemon.key }, 64);
+    const big = 'x'.repeat(1024 * 1024);
+    const ends = new Map<string, number>();
+    let most = before;
+    const looking = setInterval(() => (most = Math.max(most, watched.rssMiB())), 50);
+    await Promise.all(
+      Array.from({ length: times(30, 500) }, async () => {
+        const { end } = await caller.call('write', { big });
+        ends.set(end, (ends.get(end) ?? 0) + 1);
+      }),
+    );
+    clearInterval(looking);
+    const [loud, grew] = [await beside.noticedNothing(), Math.round(most - before)];
+    caller.hangUp();
+    assert.deepEqual(
+      [...ends.keys()].filter((end) => end !== 'failed' && end !== 'turned away'),
+      [],
+    );
+    figure('C-03', 'rss grew by MiB', grew);
+    figure('C-03', 'others p99 ms quiet', quantile(quiet, 0.99));
+    figure('C-03', 'others p99 ms beside', quantile(loud, 0.99));
+    // What is held of bodies and what stands in the line of the server, as bytes and as text.
+    assert.ok(grew <= 64 + 3 * (16 + 24), `${grew} MiB`);
+    await endsWell(watched, 'C-03');
+  });
+});

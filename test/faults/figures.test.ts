@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { inserted, readFigures, tableOf } from './figures.ts';
+
+describe('the figures of a run', () => {
+  const written = [
+    '{"id":"C-10","name":"rss max MiB","value":120}',
+    '{"id":"C-01","name":"rss max MiB","value":90}',
+    '{"id":"C-10","name":"orphans","value":1}',
+    '{"id":"C-01","name":"orphans","value":0}',
+    '{"id":"C-01","name":"a|b","val',
+  ].join('\n');
+
+  it('are sorted by id, and what is worst of all is said first', () => {
+    const table = tableOf([['seed', '7']], readFigures(written));
+    assert.match(table, /\| seed \| 7 \|/);
+    assert.match(table, /\| rss max MiB, all tests \| 120 \|/);
+    assert.match(table, /\| orphans, all tests \| 1 \|/);
+    assert.match(table, /\| C-01 \| rss max MiB \*\*90\*\*, orphans \*\*0\*\* \|\n\| C-10 \| rss/);
+  });
+
+  it('replace those of the run before, and nothing else', () => {
+    const document = 'before\n<!-- figures -->\nold\n<!-- /figures -->\nafter\n';
+    const filled = inserted(document, 'new');
+    assert.equal(filled, 'before\n<!-- figures -->\n\nnew\n\n<!-- /figures -->\nafter\n');
+    assert.equal(inserted(filled ?? '', 'new'), filled);
+    assert.equal(inserted('no place', 'new'), undefined);
+  });
+});
