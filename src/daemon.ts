@@ -210,7 +210,7 @@ export class Daemon {
     this.#applySecrets(this.#orders);
     const wall = await this.#openWall();
     // One writer for as long as we live, whoever else gets hold of the control socket meanwhile.
-    this.#freeJournal = await takeLock(join(state.dir, 'journal.lock'));
+    this.#freeJournal = await takeLock(join(state.controlDir, 'journal.lock'));
     this.#rooms = openRooms({
       file,
       state,

@@ -32,6 +32,8 @@ export type Summary = {
   readonly marks: Readonly<Record<string, number>>;
   /** Calls that could have slipped past a switch, a denial or a missing yes, and did not. */
   readonly watchedFor: number;
+  /** Commands of which mcpd said that the disk did not take them. */
+  readonly unsure: number;
   readonly seen: Seen;
   readonly flat: Flatness;
   /** Whether the life that was judged was long enough to say something about slopes. */
@@ -246,6 +248,7 @@ class Soak {
       records: storm.journal.records,
       marks: Object.fromEntries(storm.journal.marks),
       watchedFor: storm.never.size,
+      unsure: storm.unsure,
       seen: this.#watched.seen,
       flat,
       slopesJudged,

@@ -29,7 +29,7 @@ const { flat, seen, broken, acts, guests, slopesJudged } = summary;
 console.log(
   `\nseed ${summary.seed}; ${summary.calls} calls, ${summary.records} records, ${seen.lives} lives`,
 );
-console.log(`acts: ${list(acts)}`);
+console.log(`acts: ${list(acts)}; commands that the disk did not take: ${summary.unsure}`);
 console.log(
   `guests: ${list(Object.fromEntries(Object.entries(guests).map(([name, { turns, troubles }]) => [name, `${turns} (${troubles} troubles)`])))}`,
 );

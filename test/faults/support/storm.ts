@@ -43,6 +43,8 @@ export class Storm {
   readonly acknowledged = new Map<string, string>();
   /** Texts of calls that may never reach a server. */
   readonly never = new Map<string, string>();
+  /** Commands of which mcpd said itself that their record, or they, are not sure: the disk was slow or full. */
+  unsure = 0;
   readonly ends = new Map<string, number>();
   readonly #standing = new Map<string, Standing>();
   /** Of the last life: ids of questions that wait. */
@@ -152,22 +154,24 @@ export class Storm {
                 : 'granted';
     const text = randomUUID();
     const before = this.#surelyOff(tool, caller);
+    // Of two calls at once, the one that was let in may well end after the one that was not.
+    const wasUsedUp = this.counted.get(caller.server)?.refused === true;
     const deed = await caller.call(tool, { text, ms: this.#dice.upTo(59) });
     // Off from before it was sent until its end was known, and no command in between that could have changed that.
     if (before !== undefined && before === this.#surelyOff(tool, caller))
       this.never.set(text, `${tool} was off`);
     if (tool === 'forbidden') this.never.set(text, 'the policy denies it');
-    if (tool === 'counted') this.#count(caller, deed);
+    if (tool === 'counted') this.#count(caller, deed, wasUsedUp);
     return deed;
   }
 
-  #count(caller: Caller, { end, said }: Deed): void {
+  #count(caller: Caller, { end, said }: Deed, wasUsedUp: boolean): void {
     // All callers use one key, so for each server there is one count.
     const counted = this.counted.get(caller.server) ?? { passed: 0, refused: false };
     this.counted.set(caller.server, counted);
     if (end === 'answered') {
       counted.passed++;
-      if (counted.refused) this.#say(`counted passed again on ${caller.server} after it was used up`);
+      if (wasUsedUp) this.#say(`counted passed again on ${caller.server} after it was used up`);
     } else if (end === 'refused' && said.startsWith('Too many calls')) counted.refused = true;
   }
 
@@ -226,6 +230,7 @@ export class Storm {
     standing.now = 'unknown';
     const answer = await this.order(command, args);
     if (answer?.ok === true) standing.now = to;
+    else if (answer?.error.code === 'AUDIT_UNAVAILABLE') this.unsure++;
     else if (answer !== undefined) this.#say(`${command} ${JSON.stringify(args)}: ${JSON.stringify(answer)}`);
     else this.#operating = false;
   }
