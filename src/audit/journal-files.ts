@@ -69,9 +69,9 @@ export function journalNumbers(dir: string): readonly number[] {
 }
 
 /** Refuses links: somebody who can plant one would choose which file we write to (CWE-59). */
-export function openForAppend(path: string, fresh: boolean): number {
-  const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
-  const flags = O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | (fresh ? O_EXCL : 0);
+export function openForAppend(path: string): number {
+  const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
+  const flags = O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
   let fd: number;
   try {
     fd = openSync(path, flags, 0o600);

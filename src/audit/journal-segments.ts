@@ -158,7 +158,7 @@ export class Segments {
 
   #open(number: number, fresh: boolean): number {
     const path = pathOf(this.#dir, number);
-    return fresh ? this.#disk.create(path) : openForAppend(path, false);
+    return fresh ? this.#disk.create(path) : openForAppend(path);
   }
 }
 

@@ -11,7 +11,6 @@ export type StateDir = {
   readonly dir: string;
   /** Hashes of the callers' keys. */
   readonly keysFile: string;
-  readonly switchesFile: string;
   /** Names, never values, of the secrets put into the keychain. */
   readonly secretNamesFile: string;
   /** What the fleet has running, for the sweep after a crash. */
@@ -57,7 +56,6 @@ export function openStateDir(dir: string): StateDir {
   const state: StateDir = {
     dir,
     keysFile: inside('keys.json'),
-    switchesFile: inside('switches.json'),
     secretNamesFile: inside('secret-names'),
     childrenFile: inside('children'),
     auditDir: inside('audit'),
