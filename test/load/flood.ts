@@ -32,11 +32,22 @@ async function placeOf(daemon: TestDaemon, server: string, key: string): Promise
 /** How often somebody was answered in which way: `done`, or the status. */
 export type Counts = Readonly<Record<string, number | undefined>>;
 
+export type Noise = {
+  readonly lanes: number;
+  readonly forMs: number;
+  readonly tool: string;
+  readonly args: object;
+  /** Arguments that are so many bytes long. */
+  readonly fill?: Readonly<Record<string, number>>;
+  /** Not more calls than these, whatever the time is. */
+  readonly calls?: number;
+};
+
 /** Has a caller make noise in a process of its own; resolves with what it was told when the time is over. */
 export async function noise(
   daemon: TestDaemon,
   { server, key }: { readonly server: string; readonly key: string },
-  plan: { readonly lanes: number; readonly forMs: number; readonly tool: string; readonly args: object },
+  plan: Noise,
 ): Promise<Counts> {
   const order = JSON.stringify({ ...(await placeOf(daemon, server, key)), ...plan });
   const { stdout, stderr } = await run(
@@ -57,6 +68,7 @@ export class Caller {
   readonly #agent: Agent;
   readonly #headers: Record<string, string>;
   #next = 1000;
+  #isOver = false;
 
   private constructor({ url, server, key, id }: Place, sockets: number) {
     this.#url = new URL(`${url}/servers/${server}/mcp`);
@@ -104,18 +116,34 @@ export class Caller {
 
   /** As many lanes as said, each with one call after the other, until the time is over. Gives every answer. */
   async flood(lanes: number, forMs: number, name: string, args: object): Promise<Told[]> {
-    const until = performance.now() + forMs;
     const told: Told[] = [];
+    await this.pour(lanes, forMs, name, args, (one) => told.push(one));
+    return told;
+  }
+
+  /** As `flood`, for more answers than can be kept: hands each of them over. */
+  async pour(
+    lanes: number,
+    forMs: number,
+    name: string,
+    args: object,
+    take: (one: Told) => void,
+  ): Promise<void> {
+    const until = performance.now() + forMs;
     const lane = async (): Promise<void> => {
-      while (performance.now() < until) {
+      while (!this.#isOver && performance.now() < until) {
         const one = await this.call(name, args);
-        told.push(one);
+        take(one);
         // A client that is turned away and knocks again at once is worse than any that there is; this one waits a little.
         if (one.status !== 200) await sleep(20);
       }
     };
     await Promise.all(Array.from({ length: lanes }, lane));
-    return told;
+  }
+
+  /** Begins no call any more. */
+  stop(): void {
+    this.#isOver = true;
   }
 
   leave(): void {
