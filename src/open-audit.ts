@@ -42,7 +42,8 @@ export function openAudit(parts: AuditHouseParts): { readonly audit: Audit; read
   const audit = new Audit({
     scribe,
     clock: realClock,
-    redact: (line) => redactor.clean(line as JsonText),
+    redact: (text) => redactor.clean(text as JsonText),
+    knows: () => redactor.generation,
     describe: (server, tool) => describe(fleet(), server, tool),
     policyOf: (server) => orders().servers.get(server),
     digest: argumentDigest(argumentKey(sealKey(state.dir))),

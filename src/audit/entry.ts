@@ -26,7 +26,8 @@ export type Facts = {
   readonly found: Found | undefined;
   /** The `args` member, see argument-digest.ts; empty where there are none, or not yet. */
   readonly args: string;
-  readonly withPayload: boolean;
+  /** What makes the payload fit for the record; undefined where it is not to be kept. */
+  readonly payload: ((text: string) => string) | undefined;
 };
 
 /** A payload longer than this is left out, and the record says so. */
@@ -66,7 +67,7 @@ export function about(facts: Facts, granted: Granted | undefined, outside: Outsi
   let text = `,"id":${quote(arrival.id)}`;
   text += call === undefined ? early(arrival, facts.principal, outside) : whoIs(call.session, outside);
   const principal = call?.principal ?? facts.principal;
-  if (principal?.via !== undefined) text += via(principal, principal.via, outside);
+  if (principal?.via !== undefined) text += `,"via":${outside(principal.via)}`;
   if (arrival.userAgent !== undefined) text += `,"userAgent":${outside(arrival.userAgent)}`;
   text += `,"remote":${outside(arrival.remote)},"server":${outside(arrival.server)}`;
   if (facts.described.serverVersion !== undefined)
@@ -82,8 +83,8 @@ export function about(facts: Facts, granted: Granted | undefined, outside: Outsi
   if (!withheld) text += facts.args;
   if (granted !== undefined && granted.attempt > 1) text += `,"attempt":${granted.attempt}`;
   if (facts.found !== undefined) text += facts.found.text(granted === undefined ? 'both' : 'in');
-  if (facts.withPayload && params !== undefined)
-    text += withheld ? ',"paramsOmitted":"findings"' : payload('params', params);
+  if (facts.payload !== undefined && params !== undefined)
+    text += withheld ? ',"paramsOmitted":"findings"' : payload('params', params, facts.payload);
   return text;
 }
 
@@ -141,35 +142,29 @@ export function signInsEntry(
 }
 
 /** A member that holds a payload, or says that it was too large; begins with a comma. */
-export function payload(name: 'params' | 'result', text: string): string {
-  return text.length <= payloadCharsMax ? `,"${name}":${text}` : `,"${name}Omitted":"too large"`;
+export function payload(name: 'params' | 'result', text: string, clean: (text: string) => string): string {
+  return text.length <= payloadCharsMax ? `,"${name}":${clean(text)}` : `,"${name}Omitted":"too large"`;
 }
 
-/** The caller's part is the same for every call of a session, so it is put together once. */
-const known = new WeakMap<Session, { readonly agreed: Session['agreed']; readonly text: string }>();
-
 function whoIs(session: Session, outside: Outside): string {
-  const found = known.get(session);
-  if (found !== undefined && found.agreed === session.agreed) return found.text;
   const { agreed } = session;
   let text = `,"caller":${outside(session.principal.name)}`;
   if (agreed !== undefined) {
     text += `,"client":{"name":${outside(agreed.client.name)},"version":${outside(agreed.client.version)}}`;
   }
-  text += `,"session":"${shortHash(session.id)}"`;
-  known.set(session, { agreed, text });
-  return text;
+  return `${text},"session":"${hashOf(session)}"`;
 }
 
-/** The same for as long as the credential is good, so it is put together once. Not the session's: another key may go on with it. */
-const knownVia = new WeakMap<Principal, string>();
+/** The same for every call of a session. */
+const hashes = new WeakMap<Session, string>();
 
-function via(principal: Principal, name: string, outside: Outside): string {
-  const found = knownVia.get(principal);
-  if (found !== undefined) return found;
-  const text = `,"via":${outside(name)}`;
-  knownVia.set(principal, text);
-  return text;
+function hashOf(session: Session): string {
+  let found = hashes.get(session);
+  if (found === undefined) {
+    found = shortHash(session.id);
+    hashes.set(session, found);
+  }
+  return found;
 }
 
 /** What is known of a message that never became a call. */
@@ -229,7 +224,11 @@ function recorded(call: Call, path: readonly string[], outside: Outside): string
   }
   if (typeof value === 'string') return outside(value);
   if (value === undefined || value === null || typeof value === 'boolean') return String(value ?? null);
-  if (typeof value === 'number' && Number.isSafeInteger(value) && !Object.is(value, -0)) return String(value);
+  if (typeof value === 'number' && Number.isSafeInteger(value) && !Object.is(value, -0)) {
+    const said = outside(String(value));
+    // A number may be a secret as well, and then it is said as the text that stands for it.
+    return said === `"${value}"` ? String(value) : said;
+  }
   // Other numbers, lists and objects as text with the digits they came with: a double may round one id to another.
   const text = call.message.kind === 'reply' ? undefined : call.message.params;
   const exact = text === undefined ? undefined : member(text, ['arguments', ...path]);

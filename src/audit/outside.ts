@@ -3,21 +3,52 @@ import { hash } from 'node:crypto';
 /** JSON text in, JSON text of the same shape out, secrets replaced. */
 export type Redact = (text: string) => string;
 
-/** A string that somebody else chose → a JSON string, at most about `charsMax` characters of it. */
+/** A string that somebody else chose → a JSON string without secrets, at most about `charsMax` characters of it. */
 export type Outside = (text: string) => string;
+
+export type OutsideParts = {
+  readonly redact: Redact;
+  /** Another number whenever `redact` looks for something else. Without it, nothing that it found is remembered. */
+  readonly knows?: (() => number) | undefined;
+};
 
 const charsMax = 1024;
 /** How much of a long string the redactor sees. */
 const windowChars = 32 * 1024;
 /** Longer than any secret that a detector knows. */
 const marginChars = 8 * 1024;
+/** Names of servers, tools, rules and clients, addresses and the like are the same from call to call. */
+const rememberedMax = 1024;
+const rememberedCharsMax = 256;
 
 /**
- * Caps strings from outside, and marks that it did. Redacts before it cuts: half a secret is one that no detector finds any
- * more. Short ones are left alone, because the whole line is redacted once.
+ * Redacts strings from outside, caps them, and marks that it did. Redacts before it cuts: half a secret is one that no detector
+ * finds any more. Each by itself, because no secret begins in one string of a record and ends in another; so the strings that a
+ * thousand calls share are looked through once.
  */
-export function outsideText(redact: Redact): Outside {
-  return (text) => (text.length <= charsMax ? quote(text) : cut(text, redact));
+export function outsideText({ redact, knows }: OutsideParts): Outside {
+  const clean = new Map<string, string>();
+  let knew: number | undefined;
+  return (text) => {
+    if (text.length > charsMax) return cut(text, redact);
+    const knownNow = knows?.();
+    if (knownNow === undefined || text.length > rememberedCharsMax) return redact(quote(text));
+    if (knownNow !== knew) {
+      // What was harmless may be the value of a secret by now.
+      clean.clear();
+      knew = knownNow;
+    }
+    const found = clean.get(text);
+    if (found !== undefined) return found;
+    const quoted = quote(text);
+    const redacted = redact(quoted);
+    // What held a secret is not kept.
+    if (redacted === quoted) {
+      if (clean.size >= rememberedMax) clean.clear();
+      clean.set(text, quoted);
+    }
+    return redacted;
+  };
 }
 
 function cut(text: string, redact: Redact): string {

@@ -1,21 +1,26 @@
 import type { Clock } from '../domain/clock.ts';
 import { printableJson } from '../domain/printable.ts';
-import { outsideText, type Outside, type Redact } from './outside.ts';
+import { outsideText, type Outside, type OutsideParts } from './outside.ts';
+
+export type PenParts = OutsideParts & {
+  readonly clock: Clock;
+  readonly note: (line: string) => void;
+};
 
 /** Makes finished lines. */
 export class Pen {
   readonly outside: Outside;
   readonly #note: (line: string) => void;
   readonly #clock: Clock;
-  readonly #redact: Redact;
+  readonly #redact: OutsideParts['redact'];
   #timeMs = Number.NaN;
   #time = '';
 
-  constructor({ clock, redact, note }: { clock: Clock; redact: Redact; note: (line: string) => void }) {
-    this.#note = note;
-    this.#clock = clock;
-    this.#redact = redact;
-    this.outside = outsideText(redact);
+  constructor(parts: PenParts) {
+    this.#note = parts.note;
+    this.#clock = parts.clock;
+    this.#redact = parts.redact;
+    this.outside = outsideText(parts);
   }
 
   /** Now. Many records share a millisecond, and wording one costs a tenth of a record. */
@@ -28,13 +33,20 @@ export class Pen {
     return this.#time;
   }
 
-  /** Redacted, one line, and nothing in it that a terminal or a line splitter would obey (log injection, CWE-117). */
-  finish(line: string, redacted = ''): string {
-    const clean = this.#redact(line);
-    return printableJson(redacted === '' ? clean : `${clean.slice(0, -1)}${redacted}}`);
+  /** JSON text from outside, whole and without secrets. */
+  payload(text: string): string {
+    return this.#redact(text);
   }
 
-  note(line: string, redacted = ''): void {
-    this.#note(this.finish(line, redacted));
+  /**
+   * One line, and nothing in it that a terminal or a line splitter would obey (log injection, CWE-117). All that is not ours in
+   * it went through `outside` or `payload`.
+   */
+  finish(line: string): string {
+    return printableJson(line);
+  }
+
+  note(line: string): void {
+    this.#note(this.finish(line));
   }
 }

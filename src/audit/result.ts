@@ -5,7 +5,7 @@ import type { Outcome } from '../domain/outcome.ts';
 import { elements, member } from '../protocol/codec.ts';
 import { refusedByText } from './decided.ts';
 import { payload } from './entry.ts';
-import { quote, type Outside } from './outside.ts';
+import type { Outside } from './outside.ts';
 
 /**
  * The members that say how a call ended; begins with a comma.
@@ -23,7 +23,7 @@ export function outcomeText(
 ): string {
   switch (outcome.kind) {
     case 'answered':
-      return answeredText(outcome.answer, call);
+      return answeredText(outcome.answer, call, outside);
     case 'accepted':
       return ',"outcome":"accepted"';
     // What the caller was given is not kept: it may hold a ticket, and a ticket is as good as a yes.
@@ -61,17 +61,20 @@ function exhaustedText({ limit, retryInMs }: Exhausted, outside: Outside): strin
 
 /** The payload of an answer, already redacted; begins with a comma, or is empty. */
 export function resultPayload(outcome: Outcome): string {
-  return outcome.kind === 'answered' ? payload('result', outcome.answer.text) : '';
+  return outcome.kind === 'answered' ? payload('result', outcome.answer.text, asItIs) : '';
 }
+
+const asItIs = (text: string): string => text;
 
 function answeredText(
   answer: { readonly kind: 'result' | 'error'; readonly text: JsonText },
   call: Call | undefined,
+  outside: Outside,
 ): string {
   const bytes = `,"resultBytes":${Buffer.byteLength(answer.text)}`;
   if (answer.kind === 'error') {
     const code = member(answer.text, ['code'])?.slice(0, 20) ?? 'no code';
-    return `,"outcome":"answered","error":${quote(code)},"errorSide":"upstream"${bytes}`;
+    return `,"outcome":"answered","error":${outside(code)},"errorSide":"upstream"${bytes}`;
   }
   const records = call === undefined ? undefined : recordsReturned(call, answer.text);
   const counted = records === undefined ? bytes : `${bytes},"records":${records}`;

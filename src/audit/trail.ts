@@ -31,6 +31,8 @@ export type AuditParts = {
   readonly scribe: Scribe;
   readonly clock: Clock;
   readonly redact: Redact;
+  /** See `OutsideParts`. */
+  readonly knows?: (() => number) | undefined;
   /** The version of a server, and the digest of a tool's definition, as the fleet last saw them. */
   readonly describe: (server: string, tool: string | undefined) => Described;
   /** Undefined for a server that does not exist: its payloads are not kept. */
@@ -190,8 +192,10 @@ export class CallTrail {
         : about(this.#facts(this.#args()), undefined, outside);
     const how = outcomeText(outcome, this.#call, this.#decision, outside);
     const tookMs = Math.round((this.#parts.clock.steadyMs() - this.#openedMs) * 1000) / 1000;
-    const line = `{"kind":"outcome","time":"${this.#pen.time()}"${which}${how},"durationMs":${tookMs}}`;
-    this.#pen.note(line, this.#withPayload() ? resultPayload(outcome) : '');
+    const result = this.#withPayload() ? resultPayload(outcome) : '';
+    this.#pen.note(
+      `{"kind":"outcome","time":"${this.#pen.time()}"${which}${how},"durationMs":${tookMs}${result}}`,
+    );
   }
 
   /** `TOO_MANY` to somebody unknown: a place that guesses is told nothing else. */
@@ -221,7 +225,7 @@ export class CallTrail {
       ordersVersion: this.#ordersVersion,
       found: this.#found,
       args,
-      withPayload: this.#withPayload(),
+      payload: this.#withPayload() ? (text) => this.#pen.payload(text) : undefined,
     };
   }
 

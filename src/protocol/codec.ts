@@ -189,7 +189,9 @@ export function members(text: JsonText): [string, JsonText][] {
   let at = 1;
   while (text.charCodeAt(at) !== 0x7d) {
     const keyEnd = skipString(text, at);
-    const key = JSON.parse(text.slice(at, keyEnd)) as string;
+    const quoted = text.slice(at, keyEnd);
+    // Hardly any name holds an escape.
+    const key = quoted.includes('\\') ? (JSON.parse(quoted) as string) : quoted.slice(1, -1);
     const end = skipValue(text, keyEnd + 1);
     found.push([key, text.slice(keyEnd + 1, end) as JsonText]);
     if (text.charCodeAt(end) !== 0x2c) break;

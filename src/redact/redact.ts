@@ -43,6 +43,7 @@ export class Redactor {
   readonly #rules: RuleBook;
   readonly #fits: FitsSchema;
   readonly #turns = new Turns();
+  #generation = 0;
   #forJson: Search<Meaning> | undefined;
   #forText: Search<Meaning> | undefined;
 
@@ -73,6 +74,11 @@ export class Redactor {
     }
     this.#secrets.delete(secret);
     this.#forgetScanners();
+  }
+
+  /** Another number whenever it looks for other values than before. */
+  get generation(): number {
+    return this.#generation;
   }
 
   /** A message without its secrets; still the same JSON otherwise, and the same string where there was nothing. */
@@ -167,6 +173,7 @@ export class Redactor {
   }
 
   #forgetScanners(): void {
+    this.#generation++;
     this.#forJson = undefined;
     this.#forText = undefined;
   }

@@ -24,7 +24,7 @@ test('a digest is HMAC-SHA-256, so that anybody who has the key can make it with
 test('another key gives other digests, and the key is not the one it is made from', () => {
   const other = argumentDigest(argumentKey(Buffer.alloc(32, 8)));
   assert.notEqual(other('"x"'), argumentDigest(key)('"x"'));
-  assert.notDeepEqual(key, Buffer.alloc(32, 7));
+  assert.notEqual(key, Buffer.alloc(32, 7).toString('base64url'));
 });
 
 test('only the arguments of the call itself are taken, each with the digits it came with', () => {

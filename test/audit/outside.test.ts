@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { outsideText, quote } from '../../src/audit/outside.ts';
 
 const secret = `sk-${'s'.repeat(40)}`;
-const outside = outsideText((text) => text.replaceAll(secret, '[gone]'));
+const outside = outsideText({ redact: (text) => text.replaceAll(secret, '[gone]') });
 
 test('a quoted string is what JSON says it is', () => {
   fc.assert(
@@ -25,6 +25,28 @@ test('no cut leaves half a secret, wherever the secret stands', () => {
 });
 
 test('a window that redaction emptied does not move its cut end into view', () => {
-  const emptied = outsideText((text) => text.replaceAll(secret, ''));
+  const emptied = outsideText({ redact: (text) => text.replaceAll(secret, '') });
   assert.doesNotMatch(emptied('.'.repeat(20) + secret.repeat(800)), /sk-s/);
+});
+
+test('what was harmless is looked at again once something else is looked for', () => {
+  let [secrets, looked] = [[] as string[], 0];
+  const text = outsideText({
+    redact: (json) => {
+      looked++;
+      return secrets.reduce((left, it) => left.replaceAll(it, '[gone]'), json);
+    },
+    knows: () => secrets.length,
+  });
+  assert.deepEqual([text('a name'), text('a name'), looked], ['"a name"', '"a name"', 1]);
+  secrets = ['name'];
+  assert.deepEqual([text('a name'), text('a name'), looked], ['"a [gone]"', '"a [gone]"', 3]);
+});
+
+test('more strings than are remembered are all looked at', () => {
+  const text = outsideText({ redact: (json) => json.replaceAll('s3cret', '[gone]'), knows: () => 1 });
+  for (let at = 0; at < 5000; at++) {
+    assert.equal(text(`name ${at}`), `"name ${at}"`);
+    assert.equal(text(`s3cret ${at}`), `"[gone] ${at}"`);
+  }
 });
