@@ -19,9 +19,12 @@ export function tokenOf(session: number, id: number): string {
   return `s${String(session).padStart(5, '0')}c${String(id)}`;
 }
 
+/** What each call asks for: `echo` only reads, `note` is classed as writing, and both answer with so many bytes. */
+export type Ask = { readonly tool: 'echo' | 'note'; readonly bytes: number };
+
 /** The request of one call. */
-export function callText(id: number, token: string, bytes: number): string {
-  return `{"jsonrpc":"2.0","id":${String(id)},"method":"tools/call","params":{"name":"echo","arguments":{"token":"${token}","bytes":${String(bytes)}}}}`;
+export function callText(id: number, token: string, { tool, bytes }: Ask): string {
+  return `{"jsonrpc":"2.0","id":${String(id)},"method":"tools/call","params":{"name":"${tool}","arguments":{"token":"${token}","bytes":${String(bytes)}}}}`;
 }
 
 /** What a client says first, and then second. */

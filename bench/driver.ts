@@ -34,8 +34,8 @@ async function carryOut(errand: Errand): Promise<Report> {
   }
 }
 
-async function open({ target, reach, sessions, bytes }: Extract<Errand, { do: 'open' }>): Promise<Opened> {
-  const expected = expecting(bytes);
+async function open({ target, reach, sessions, ask }: Extract<Errand, { do: 'open' }>): Promise<Opened> {
+  const expected = expecting(ask.bytes);
   const callers: Caller[] = [];
   parties.set(target, callers);
   const begin = performance.now();
@@ -45,14 +45,13 @@ async function open({ target, reach, sessions, bytes }: Extract<Errand, { do: 'o
     lines.push(line);
     await line.open();
     pid = line.pid;
-    for (let session = 0; session < sessions; session += 1)
-      callers.push(line.caller(session, bytes, expected));
+    for (let session = 0; session < sessions; session += 1) callers.push(line.caller(session, ask, expected));
   } else {
     for (let from = 0; from < sessions; from += openAtOnce) {
       const some = Array.from({ length: Math.min(openAtOnce, sessions - from) }, (_, index) => from + index);
       callers.push(
         ...(await Promise.all(
-          some.map((session) => HttpCaller.open(reach.endpoint, session, bytes, expected)),
+          some.map((session) => HttpCaller.open(reach.endpoint, session, ask, expected)),
         )),
       );
     }

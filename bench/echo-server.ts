@@ -1,4 +1,4 @@
-// The child behind every target: a stdio MCP server with one tool, written to never be the bottleneck. It uses no SDK,
+// The child behind every target: a stdio MCP server with two tools that do the same, written to never be the bottleneck. It uses no SDK,
 // answers in the order it was asked, writes once per chunk it reads, and builds each payload once.
 import { payloadOnTheWire } from './payload.ts';
 
@@ -17,18 +17,16 @@ const lineCharsMax = 1024 * 1024;
 const joinedBytesMax = 16 * 1024;
 
 const tools = JSON.stringify({
-  tools: [
-    {
-      name: 'echo',
-      description: 'Answers with the token it was sent, a space, and so many bytes of text.',
-      inputSchema: {
-        type: 'object',
-        properties: { token: { type: 'string' }, bytes: { type: 'integer', minimum: 0, maximum: bytesMax } },
-        required: ['token', 'bytes'],
-      },
-      annotations: { readOnlyHint: true },
+  tools: ['echo', 'note'].map((name) => ({
+    name,
+    description: 'Answers with the token it was sent, a space, and so many bytes of text.',
+    inputSchema: {
+      type: 'object',
+      properties: { token: { type: 'string' }, bytes: { type: 'integer', minimum: 0, maximum: bytesMax } },
+      required: ['token', 'bytes'],
     },
-  ],
+    annotations: { readOnlyHint: name === 'echo' },
+  })),
 });
 
 const small = new Map<number, string>();

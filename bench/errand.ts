@@ -1,3 +1,4 @@
+import type { Ask } from './caller.ts';
 import type { Endpoint } from './http-caller.ts';
 import type { Slice } from './slice.ts';
 import type { Command } from './stdio-caller.ts';
@@ -14,7 +15,7 @@ export type Errand =
       readonly target: string;
       readonly reach: Reach;
       readonly sessions: number;
-      readonly bytes: number;
+      readonly ask: Ask;
     }
   | { readonly do: 'slice'; readonly target: string; readonly forMs: number }
   | { readonly do: 'close' };

@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import { agreedText, callText, type Caller, firstId, helloText, tokenOf } from './caller.ts';
+import { agreedText, callText, type Ask, type Caller, firstId, helloText, tokenOf } from './caller.ts';
 import { messagesIn, type Reply, ReplyReader } from './http-reply.ts';
 import { type Expected, judge, type Sent, type Verdict } from './verdict.ts';
 
@@ -15,7 +15,7 @@ export class HttpCaller implements Caller {
   readonly #url: URL;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #session: number;
-  readonly #bytes: number;
+  readonly #ask: Ask;
   readonly #expected: Expected;
   #socket: Socket | undefined;
   #taker: Taker | undefined;
@@ -26,22 +26,17 @@ export class HttpCaller implements Caller {
   #idleMaxMs = Infinity;
   #usedAt = 0;
 
-  private constructor(endpoint: Endpoint, session: number, bytes: number, expected: Expected) {
+  private constructor(endpoint: Endpoint, session: number, ask: Ask, expected: Expected) {
     this.#url = new URL(endpoint.url);
     this.#headers = endpoint.headers;
     this.#session = session;
-    this.#bytes = bytes;
+    this.#ask = ask;
     this.#expected = expected;
   }
 
   /** Connects, initialises, and says it is initialised. Rejects when any of it fails or takes 20 s. */
-  static async open(
-    endpoint: Endpoint,
-    session: number,
-    bytes: number,
-    expected: Expected,
-  ): Promise<HttpCaller> {
-    const caller = new HttpCaller(endpoint, session, bytes, expected);
+  static async open(endpoint: Endpoint, session: number, ask: Ask, expected: Expected): Promise<HttpCaller> {
+    const caller = new HttpCaller(endpoint, session, ask, expected);
     try {
       await caller.refresh();
       const hello = await caller.#exchange(caller.#post(helloText, {}));
@@ -190,7 +185,7 @@ export class HttpCaller implements Caller {
 
   #prepare(agreed: Readonly<Record<string, string>>): void {
     const token = tokenOf(this.#session, firstId);
-    this.#request = this.#post(callText(firstId, token, this.#bytes), agreed);
+    this.#request = this.#post(callText(firstId, token, this.#ask), agreed);
     this.#idAt = this.#request.lastIndexOf(`"id":${String(firstId)}`) + 5;
     this.#tokenAt = this.#request.lastIndexOf(token);
   }

@@ -78,6 +78,10 @@ per_caller_and_tool = ${neverReached}
 risk = "read"
 effect = "Says what it was told."
 
+[tools.note]
+risk = "write"
+effect = "Would write it down."
+
 [[rule]]
 name = "nothing is deleted"
 verdict = "deny"
@@ -89,9 +93,9 @@ verdict = "confirm"
 tools = ["create_*", "write_*", "update_*"]
 
 [[rule]]
-name = "the echo may be heard"
+name = "what is measured"
 verdict = "allow"
-tools = ["echo"]
+tools = ["echo", "note"]
 record = ["token"]
 rate = ${neverReached}
 `;

@@ -93,7 +93,7 @@ function newContender(target: Target, scenario: Scenario, quick: boolean): Conte
 
 async function prepare(
   it: Contender,
-  { bytes }: Scenario,
+  { tool, bytes }: Scenario,
   driver: DriverLink,
   place: Place,
   { say }: Pace,
@@ -104,7 +104,12 @@ async function prepare(
     it.gateway = await it.target.start(place);
     reach = { kind: 'http', endpoint: it.gateway.endpoint };
   }
-  const opened = await driver.open({ target: it.target.name, reach, sessions: it.sessions, bytes });
+  const opened = await driver.open({
+    target: it.target.name,
+    reach,
+    sessions: it.sessions,
+    ask: { tool, bytes },
+  });
   const pid = it.gateway?.pid ?? opened.pid;
   if (pid !== undefined) it.watch = new MemoryWatch(pid);
   if (it.gateway !== undefined) it.perSessionMs = opened.perSessionMs;

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { agreedText, callText, type Caller, firstId, helloText, tokenOf } from './caller.ts';
+import { agreedText, callText, type Ask, type Caller, firstId, helloText, tokenOf } from './caller.ts';
 import { type Expected, judge, type Sent, type Verdict } from './verdict.ts';
 
 /** What to run. */
@@ -36,7 +36,7 @@ export class StdioLine {
     this.#write(agreedText);
   }
 
-  caller(session: number, bytes: number, expected: Expected): Caller {
+  caller(session: number, ask: Ask, expected: Expected): Caller {
     let current: object | undefined;
     return {
       refresh: async () => {},
@@ -44,7 +44,7 @@ export class StdioLine {
         this.#id += 1;
         const sent: Sent = { id: this.#id, token: tokenOf(session, this.#id) };
         const asked = (current = sent);
-        this.#ask(callText(sent.id, sent.token, bytes), (line) => {
+        this.#ask(callText(sent.id, sent.token, ask), (line) => {
           if (current === asked) done(judge([line], sent, expected));
         });
       },

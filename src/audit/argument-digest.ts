@@ -44,11 +44,13 @@ function padded(key: string, pad: number): string {
 
 /** The `args` member of a record: each argument of a call by name. Begins with a comma, or is empty where there is none. */
 export function argumentsText(params: JsonText, digest: ArgumentDigest, outside: Outside): string {
-  const args = members(params).find(([name]) => name === 'arguments')?.[1];
+  const args = members(params).find((it) => it[0] === 'arguments')?.[1];
   if (args?.startsWith('{') !== true) return '';
   const found = members(args);
   if (found.length === 0) return '';
-  const parts = found.slice(0, argumentsMax).map(([name, value]) => `${outside(name)}:"${digest(value)}"`);
-  const more = found.length - parts.length;
-  return `,"args":{${parts.join(',')}}${more > 0 ? `,"argsOmitted":${more}` : ''}`;
+  const more = found.length - argumentsMax;
+  if (more > 0) found.length = argumentsMax;
+  let parts = '';
+  for (const it of found) parts += `${parts === '' ? '' : ','}${outside(it[0])}:"${digest(it[1])}"`;
+  return `,"args":{${parts}}${more > 0 ? `,"argsOmitted":${more}` : ''}`;
 }

@@ -205,13 +205,13 @@ function targetName(target: Target): string {
 
 function resources(call: Call, decision: Decision | undefined, outside: Outside): string {
   const paths = decision === undefined || decision.kind === 'deny' ? [] : decision.record;
-  const uri = call.target.kind === 'resource' ? [`"uri":${outside(call.target.uri)}`] : [];
-  if (paths.length === 0 && uri.length === 0) return '';
-  const found = paths.flatMap((path) => {
+  let text = call.target.kind === 'resource' ? `"uri":${outside(call.target.uri)}` : '';
+  if (paths.length === 0 && text === '') return '';
+  for (const path of paths) {
     const value = recorded(call, path.split('.'), outside);
-    return value === undefined ? [] : [`${outside(path)}:${value}`];
-  });
-  return `,"resources":{${[...uri, ...found].join(',')}}`;
+    if (value !== undefined) text += `${text === '' ? '' : ','}${outside(path)}:${value}`;
+  }
+  return `,"resources":{${text}}`;
 }
 
 /** The value at a path into the arguments, as JSON text; undefined where the path leads nowhere. */

@@ -67,9 +67,18 @@ export function readHeadKey(place: ProofPlace): Buffer | undefined {
   return text === undefined ? undefined : headKeyOf(path, text);
 }
 
-/** A public key in PEM. Throws `CONFIG_INVALID`. */
+/** A public key in PEM, for a reader, who may have named any file. Throws `CONFIG_INVALID`. */
 export function publicKeyOf(path: string, pem: string): KeyObject {
-  return readKey(path, () => createPublicKey(pem));
+  try {
+    return readKey(path, () => createPublicKey(pem));
+  } catch (cause) {
+    // Not the hint for mcpd's own keys: whoever names a wrong file must not be told to remove it.
+    throw new Fault('CONFIG_INVALID', {
+      detail: `${path} is no public key of a journal`,
+      hint: 'name a copy of public-key.pem, which mcpd keeps in audit-proof in its state directory: --public-key FILE',
+      cause,
+    });
+  }
 }
 
 /** Whole or not there, after a crash too: half a key would keep the next start from starting. */

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { resolve } from 'node:path';
 import { decode, readPolicies } from '../config/read.ts';
@@ -83,6 +84,9 @@ async function placeOf(options: Options, io: Io): Promise<VerifyPlace> {
   const isElsewhere = journal !== undefined && publicKey !== undefined && options.checkpoints !== undefined;
   const dir = isElsewhere ? resolve(journal) : stateDir(policies, io.env);
   const checkpoints = options.checkpoints ?? (isElsewhere ? undefined : configured(policies));
+  // A name that was misspelt is not a journal that somebody cut off.
+  if (journal !== undefined && !existsSync(journal))
+    throw unreadable(`there is no folder ${journal}`, undefined);
   return {
     dir: journal === undefined ? auditDirIn(dir) : resolve(journal),
     proof: proofPlace(dir, checkpoints === undefined ? undefined : resolve(checkpoints)),

@@ -29,7 +29,7 @@ export function addAudit(program: Command, io: Io, finish: Finish): void {
       examples([
         'mcpd audit query --since 2h',
         'mcpd audit query --tool files/write_file --outcome refused',
-        'mcpd audit query --correlation 01J… --json',
+        'mcpd audit query --correlation 71f0aa92-6a3b-4c52-8a0f-57d1e2b3c222 --json',
         "mcpd audit query --resource '/srv/contracts/*' --since 30d",
         'mcpd audit query --arg path=/srv/contracts/a.txt',
         'mcpd audit query --would --since 7d   (what an observing policy would have refused or asked about)',

@@ -20,7 +20,14 @@ export function stateDir(policies: string, env: Environment): string {
   if (env['MCPD_STATE_DIR'] !== undefined && env['MCPD_STATE_DIR'] !== '')
     return stateDirFrom(env, undefined);
   const read = readPolicies(policies).files.find(({ server }) => server === undefined);
-  if (read === undefined) return stateDirFrom(env, undefined);
+  if (read === undefined) {
+    // Only where no folder was named: a misspelt --policies would else lock down, or make a key for, another daemon.
+    if (policies === resolve('policies')) return stateDirFrom(env, undefined);
+    throw new Fault('CONFIG_INVALID', {
+      detail: `there is no mcpd.toml that can be read in ${policies}: so where the state lives cannot be known`,
+      hint: `name the folder of the daemon that is meant; or say where its state is, most likely: export MCPD_STATE_DIR=${stateDirFrom(env, undefined)}`,
+    });
+  }
   const text = decode(read);
   const parsed = typeof text === 'string' ? readToml(text) : undefined;
   if (parsed?.ok !== true) {

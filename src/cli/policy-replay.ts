@@ -35,7 +35,7 @@ export function addPolicyReplay(policy: Command, io: Io, finish: Finish): void {
       examples([
         'mcpd policy replay --with candidate',
         'mcpd policy replay --since 30d --with candidate --server files --json | jq .groups',
-        'mcpd audit query --correlation 01J…   (the newest call of a group)',
+        'mcpd audit query --correlation ID   (the newest call of a group)',
       ]),
     )
     .action(async (options: Options) => {

@@ -38,7 +38,7 @@ export function whyNot({ question, asking }: Open, channel: string, forMs: numbe
   if (!question.channels.includes(channel))
     return `this question goes to ${question.channels.join(' and ')}; of the operator, a no is taken and a yes is not`;
   if (forMs > 0 && asking.leaseMsMax === 0)
-    return `the rule ${question.rule} lets nobody say yes for more than this one call (lease_max)`;
+    return `the rule "${question.rule}" lets nobody say yes for more than this one call (lease_max)`;
   return undefined;
 }
 

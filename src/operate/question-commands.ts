@@ -55,7 +55,7 @@ export function answer(
       return { ...about(verdict, question), changed, ending: null, still, leaseMs: 0 };
     }
     case 'refused':
-      throw new Refused('ANSWER_REFUSED', `${answered.reason} Nothing changed.`, 'mcpd ctl approvals');
+      throw new Refused('ANSWER_REFUSED', `${answered.reason}; nothing changed`, 'mcpd ctl approvals');
     case 'already':
       if (answered.ending === wanted)
         return { ok: true, command: verdict, id, changed: false, ending: wanted };

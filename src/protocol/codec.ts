@@ -39,29 +39,36 @@ export type Envelope = {
 export function readEnvelope(text: string, bounds: Bounds): Envelope {
   const checked = check(text, bounds);
   if (checked.text.charCodeAt(0) !== 0x7b) throw new Fault('BAD_MESSAGE', { detail: 'not a JSON object' });
-  if (checked.spans === undefined) return envelopeOf(members(checked.text));
-  return envelopeOf(
-    checked.spans.map(({ key, from, to }) => [key, checked.text.slice(from, to) as JsonText] as const),
-  );
+  const found: Found = {
+    jsonrpc: undefined,
+    id: undefined,
+    method: undefined,
+    params: undefined,
+    result: undefined,
+    error: undefined,
+  };
+  // Neither lists nor pairs are made on the way: this is done for every message.
+  if (checked.spans === undefined) for (const it of members(checked.text)) put(found, it[0], it[1]);
+  else
+    for (const { key, from, to } of checked.spans) put(found, key, checked.text.slice(from, to) as JsonText);
+  return found;
 }
 
-function envelopeOf(entries: readonly (readonly [string, JsonText])[]): Envelope {
-  let jsonrpc: JsonText | undefined;
-  let id: JsonText | undefined;
-  let method: JsonText | undefined;
-  let params: JsonText | undefined;
-  let result: JsonText | undefined;
-  let error: JsonText | undefined;
-  for (const [key, text] of entries) {
-    if (key === 'jsonrpc') jsonrpc = text;
-    else if (key === 'id') id = text;
-    else if (key === 'method') method = text;
-    else if (key === 'params') params = text;
-    else if (key === 'result') result = text;
-    else if (key === 'error') error = text;
-    else refuseLookAlike(key);
+type Found = { -readonly [Name in keyof Envelope]: Envelope[Name] };
+
+function put(found: Found, key: string, text: JsonText): void {
+  switch (key) {
+    case 'jsonrpc':
+    case 'id':
+    case 'method':
+    case 'params':
+    case 'result':
+    case 'error':
+      found[key] = text;
+      return;
+    default:
+      refuseLookAlike(key);
   }
-  return { jsonrpc, id, method, params, result, error };
 }
 
 /** Names that mean something in an envelope or at the top of `params`, by their folded form. */
@@ -120,7 +127,7 @@ export function readMessage(text: string, bounds: Bounds): Message {
     if (params !== undefined) {
       if (params.charCodeAt(0) !== 0x7b)
         throw new Fault('BAD_MESSAGE', { detail: 'params is not an object' });
-      for (const [key] of members(params)) refuseLookAlike(key);
+      for (const it of members(params)) refuseLookAlike(it[0]);
     }
     const name = JSON.parse(method) as string;
     if (name.length > idCharsMax) throw new Fault('TOO_LARGE', { detail: 'method name' });

@@ -95,8 +95,12 @@ test('what cannot be read is not called changed: exit code 78, and what to do', 
   for (const argv of [
     ['--public-key', join(rig.dir, 'no-key')],
     ['--public-key', join(rig.dir, 'not-there')],
-  ])
-    assert.equal((await verify(rig.dir, argv)).code, exits.configuration, argv.join(' '));
+    ['--journal', join(rig.dir, 'not-there')],
+  ]) {
+    const ran = await verify(rig.dir, argv);
+    assert.equal(ran.code, exits.configuration, argv.join(' '));
+    assert.doesNotMatch(ran.err, /\brm\b/, 'a file that was named by mistake is not to be removed');
+  }
   chmodSync(join(rig.proof.dir, 'head-key'), 0o644);
   const open = await verify(rig.dir);
   assert.equal(open.code, exits.configuration);

@@ -67,6 +67,8 @@ describe('the command line', () => {
     [['ctl', 'disable-tool'], 64, /SERVER\/TOOL/],
     [['ctl', 'disable-tool', 'a/b', 'c/d'], 64, /too many arguments/],
     [['ctl', 'status', '--jsno'], 64, /--json/],
+    [['audit', 'query', '--help'], 0, /--correlation 71f0aa92-6a3b-4c52-8a0f-57d1e2b3c222 --json\n/],
+    [['policy', 'replay', '--help'], 0, /--correlation ID /],
     [['audit', 'query', '--limit', '0'], 64, /1 to/],
     [['audit', 'query', '--limit', '1e3'], 64, /1 to/],
   ] as const) {
@@ -286,6 +288,26 @@ describe('where the daemon is', () => {
     assert.equal(ran.code, 78);
     assert.match(ran.err, /mcpd\.toml:1:/);
     assert.match(ran.err, /export MCPD_STATE_DIR=/);
+  });
+
+  test('is not guessed where the folder that was named has no mcpd.toml', async () => {
+    const misspelt = join(dir, 'polices');
+    for (const [argv, env] of [
+      [['ctl', 'lockdown', '--policies', misspelt], {}],
+      [['key', 'add', 'ana', '--policies', misspelt], {}],
+      [['ctl', 'lockdown'], { MCPD_POLICIES: misspelt }],
+    ] as const) {
+      const ran = await mcpd(argv, { MCPD_STATE_DIR: '', XDG_STATE_HOME: dir, ...env });
+      assert.equal(ran.code, 78);
+      assert.match(ran.err, /no mcpd\.toml .*polices/);
+      assert.match(ran.err, new RegExp(`export MCPD_STATE_DIR=${join(dir, 'mcpd')}`));
+    }
+    const unnamed = await mcpd(['ctl', 'status'], {
+      MCPD_STATE_DIR: '',
+      MCPD_POLICIES: '',
+      XDG_STATE_HOME: dir,
+    });
+    assert.equal(unnamed.code, 69, 'the default folder need not be there');
   });
 
   test('is what the flag says before the environment, and the environment before the default', async () => {

@@ -276,7 +276,9 @@ describe('a yes for further calls', () => {
     assert.equal(gate.leases()[0]?.expiresAt, 1_060_000);
     const plain = setUp();
     const asking = plain.ask(calling(), confirm());
-    assert.equal(plain.gate.answer(plain.last().id, yes('root', 1000)).kind, 'refused');
+    const refused = plain.gate.answer(plain.last().id, yes('root', 1000));
+    // A rule is named in a sentence of the owner's: without its quotes nobody sees where it ends.
+    assert.match(refused.kind === 'refused' ? refused.reason : '', /^the rule "[^"]+" lets nobody say yes/);
     assert.equal(await settled(asking), false, 'the question still waits');
     assert.equal(plain.gate.answer(plain.last().id, yes('root')).kind, 'taken');
   });

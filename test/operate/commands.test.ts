@@ -251,8 +251,10 @@ describe('approve and deny', () => {
     for (const span of ['10', 'm', '0m', '-1m', '2d', '1e3m', '10 m', '10min'])
       assert.equal(code(await order('approve', { id: 'k7', for: span })), 'BAD_ARGUMENTS', span);
     assert.equal(asked.length, 1);
-    Object.assign(plane.gate, { answer: () => ({ kind: 'refused', reason: 'The rule allows no lease.' }) });
-    assert.equal(code(await order('approve', { id: 'k7', for: '10m' })), 'ANSWER_REFUSED');
+    Object.assign(plane.gate, { answer: () => ({ kind: 'refused', reason: 'the rule allows no lease' }) });
+    const refused = await order('approve', { id: 'k7', for: '10m' });
+    assert.equal(code(refused), 'ANSWER_REFUSED');
+    assert.match(JSON.stringify(refused), /"the rule allows no lease; nothing changed"/);
   });
 
   test('count a yes where more are needed, and say how many', async () => {
