@@ -202,6 +202,9 @@ export class Daemon {
 
   async #open(): Promise<void> {
     const { file, state } = this;
+    // One writer for as long as we live, whoever else gets hold of the control socket meanwhile. Before anything is ended: where
+    // somebody removed the socket of a daemon that runs, what looks left behind are its servers, in the middle of their calls.
+    this.#freeJournal = await takeLock(join(state.controlDir, 'journal.lock'));
     const cookie = childCookie(state.dir);
     const leftovers = await endLeftovers(state.childrenFile, cookie);
     if (leftovers.length > 0)
@@ -209,8 +212,6 @@ export class Daemon {
     this.#secrets = this.#openSecrets(cookie);
     this.#applySecrets(this.#orders);
     const wall = await this.#openWall();
-    // One writer for as long as we live, whoever else gets hold of the control socket meanwhile.
-    this.#freeJournal = await takeLock(join(state.controlDir, 'journal.lock'));
     this.#rooms = openRooms({
       file,
       state,

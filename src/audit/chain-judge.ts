@@ -6,6 +6,8 @@ import { OwnRecords } from './own-records.ts';
 type Gap = { from: number; to: number; readonly file: string; readonly before: number };
 
 const gapsMax = 1000;
+/** As many as are written while a disk confirms nothing, and more. */
+const recentMax = 65_536;
 
 /**
  * Goes through the lines of a journal in order and says where one does not follow from the one before it. Pure: it is given
@@ -18,6 +20,8 @@ export class ChainJudge {
   #last: Link = genesis;
   /** The one before the last: two records that both follow it cannot both be ours. */
   #beforeLast: Link | undefined;
+  /** The last records, by their numbers. */
+  readonly #recent = new Array<Link | undefined>(recentMax);
   #count = 0;
   #vouchedFrom: number | undefined;
   readonly #gaps: Gap[] = [];
@@ -59,9 +63,12 @@ export class ChainJudge {
     if (this.#first === undefined) this.#begin(opening, file);
     else if (!this.#place(opening, file, link)) return link;
     if (own !== undefined) this.own.weigh(own, file);
+    const confirmed = own === undefined ? undefined : this.own.confirmedBy(own);
+    if (confirmed !== undefined) this.#judgeConfirmed(confirmed, opening.seq, file);
     if (opening.prev !== undefined) this.#vouchedFrom ??= opening.seq;
     this.#beforeLast = this.#last;
     this.#last = link;
+    this.#recent[link.seq % recentMax] = link;
     return link;
   }
 
@@ -101,6 +108,17 @@ export class ChainJudge {
     // What mcpd wrote after records had been cut off follows the last one that was left.
     if ((goesOn || kind === 'truncated') && prev !== this.#last.hash) this.#edited(this.#last.seq, seq, file);
     return true;
+  }
+
+  /**
+   * Behind what a disk confirmed it may have lost records, and the chain has a hole there that proves nothing: whoever removes one
+   * of them could edit all that comes before it, up to a checkpoint.
+   */
+  #judgeConfirmed({ seq, hash }: Link, by: number, file: string): void {
+    const found = this.#recent[seq % recentMax];
+    if (found?.seq !== seq || found.hash === hash) return;
+    const says = `record ${seq} is not the one that the disk had confirmed, as record ${by} in ${file} says: it was changed, or something before it`;
+    this.#notes.find({ kind: 'rewritten', file, from: seq, to: seq, says });
   }
 
   #edited(before: number, seq: number, file: string): void {

@@ -75,7 +75,7 @@ export function about(facts: Facts, granted: Granted | undefined, outside: Outsi
   if (facts.described.toolDigest !== undefined) text += `,"toolDigest":${quote(facts.described.toolDigest)}`;
   text += `,"method":${message.kind === 'reply' ? '"(reply)"' : outside(message.method)}`;
   if (call !== undefined)
-    text += `,"target":${targetText(call.target, outside)}${resources(call, withheld ? undefined : facts.decision, outside)}`;
+    text += `,"target":${targetText(call.target, outside)}${inNames(resources(call, withheld ? undefined : facts.decision, outside), outside)}`;
   if (facts.decision !== undefined)
     text += `,"decision":${decisionText(facts.decision, facts.ordersVersion, granted, outside)}`;
   const params = message.kind === 'reply' ? message.answer.text : message.params;
@@ -86,6 +86,11 @@ export function about(facts: Facts, granted: Granted | undefined, outside: Outsi
   if (facts.payload !== undefined && params !== undefined)
     text += withheld ? ',"paramsOmitted":"findings"' : payload('params', params, facts.payload);
   return text;
+}
+
+/** Members that rules have named, after their comma, without what only the names make secrets. */
+function inNames(text: string, outside: Outside): string {
+  return text === '' ? '' : `,${outside.named(`{${text.slice(1)}}`).slice(1, -1)}`;
 }
 
 /** A message from a server, and whether the caller was asked. */

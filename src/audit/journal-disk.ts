@@ -1,6 +1,7 @@
 import {
   close,
   fdatasync,
+  fdatasyncSync,
   fsync,
   ftruncateSync,
   open,
@@ -21,6 +22,8 @@ export type Disk = {
   /** Opens a file that must not be there yet, to append to it. */
   readonly create: (path: string) => number;
   readonly sync: (fd: number) => Promise<void>;
+  /** The same, and nothing else goes on meanwhile: for once in the life of a daemon. */
+  readonly syncNow: (fd: number) => void;
   /** The names in a directory: without it a power cut takes a new file away, however well its bytes were synced. */
   readonly syncDir: (dir: string) => Promise<void>;
   readonly remove: (path: string) => Promise<void>;
@@ -41,6 +44,7 @@ export const realDisk: Disk = {
   cut: (fd, bytes) => ftruncateSync(fd, bytes),
   create: (path) => openSync(path, O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600),
   sync: promisify(fdatasync),
+  syncNow: fdatasyncSync,
   syncDir: async (dir) => {
     const fd = await promisify(open)(dir, O_RDONLY | O_DIRECTORY);
     try {

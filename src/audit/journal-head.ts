@@ -68,11 +68,12 @@ export class HeadFile {
     this.#cold = blank(key, coldText);
   }
 
-  /** Everything at once, where there is no head that could be trusted. */
+  /** Everything at once, where there is no head that could be trusted; on the disk, as in `reopen`. */
   begin({ last, ...cold }: Head): void {
     this.#fillHot(last);
     this.#fillCold(cold);
     this.#disk.put(this.#fd, Buffer.concat([this.#hot.shown, this.#cold.shown]), 0);
+    this.#disk.syncNow(this.#fd);
   }
 
   /** What always changes. The hot path: about 1 µs. */
@@ -84,6 +85,15 @@ export class HeadFile {
   keep(cold: Cold): void {
     this.#fillCold(cold);
     this.#disk.put(this.#fd, this.#cold.shown, hotBytes);
+  }
+
+  /**
+   * What an earlier writer shut is open again, and that is on the disk before anything is written behind it. Else the first records
+   * could be there after a power cut, and the head still say that nothing of mcpd's can be: they would be taken for somebody else's.
+   */
+  reopen(cold: Cold): void {
+    this.keep(cold);
+    this.#disk.syncNow(this.#fd);
   }
 
   close(): void {

@@ -54,14 +54,24 @@ export class Reading {
     }
   }
 
-  /** Everything was read. `retired`: the newest record that is gone with leave, some of it perhaps while we read. */
-  finish(retired: number): void {
+  /**
+   * Everything was read. `retired`: the newest record that is gone with leave, some of it perhaps while we read. `isShut`: mcpd
+   * had ended in order.
+   */
+  finish(retired: number, isShut: boolean): void {
     const torn = this.#open?.reader.tornBytes ?? 0;
-    if (torn > 0)
+    const file = basename(this.#open?.file ?? '');
+    if (torn > 0 && isShut)
+      this.#notes.find({
+        kind: 'torn',
+        file,
+        says: `${file} ends in ${torn} bytes of an unfinished record, and mcpd had ended in order: somebody else wrote them`,
+      });
+    else if (torn > 0)
       this.#notes.warn({
         kind: 'torn-tail',
-        file: basename(this.#open?.file ?? ''),
-        says: `${basename(this.#open?.file ?? '')} ends in ${torn} bytes of an unfinished record; the next start cuts them off`,
+        file,
+        says: `${file} ends in ${torn} bytes of an unfinished record; the next start cuts them off`,
       });
     for (const { after, ...finding } of this.#gaps) {
       const isTold = after < retired || this.judge.own.toldTruncated(after + 1, after + 1);

@@ -35,8 +35,8 @@ export type OwnKind =
 export type Going = {
   readonly last: Position;
   readonly retired: Link;
-  /** The number of the last record that the disk has confirmed. */
-  readonly confirmed: number;
+  /** The last record that the disk has confirmed. */
+  readonly confirmed: Link;
   /** It failed to confirm what came after: nothing is appended to that file any more. */
   readonly isSuspect: boolean;
 };
@@ -61,12 +61,7 @@ export type Findings = {
 /** Holds what stands in the files against what should. Gives what belongs on record, and what the next record follows. */
 export function reconcile(found: Findings): { readonly repairs: readonly Repair[]; readonly last: Link } {
   const { standing, expected } = found;
-  const repairs = [
-    ...atEnd(found),
-    ...(found.tornBytes > 0 ? [repair('torn-tail', `,"bytes":${found.tornBytes}`)] : []),
-    ...ofDisk(found),
-    ...ofProof(found),
-  ];
+  const repairs = [...atEnd(found), ...atTail(found), ...ofDisk(found), ...ofProof(found)];
   // Never back: a number stands for one record, also when that is gone. What is there is what the next record follows, so
   // that the chain vouches for it; where nothing is, it follows what should be there.
   const seq = Math.max(standing?.link.seq ?? 0, expected?.seq ?? 0);
@@ -89,6 +84,12 @@ function atEnd({ dir, standing, expected, isShut }: Findings): readonly Repair[]
   return [repair('changed', `,"record":${expected.seq},"hash":"${expected.hash}"${range}`)];
 }
 
+/** What was cut off because it was no whole line. A crash leaves that; who ended in order does not. */
+function atTail({ tornBytes, isShut }: Findings): readonly Repair[] {
+  if (tornBytes === 0) return [];
+  return [repair(isShut ? 'changed' : 'torn-tail', `,"bytes":${tornBytes}`)];
+}
+
 function follows(dir: string, { file, bytes, seq, hash }: Position): boolean {
   try {
     const next = recordFrom(pathOf(dir, file), bytes) ?? recordFrom(pathOf(dir, file + 1), 0);
@@ -103,7 +104,9 @@ function ofDisk({ dir, going }: Findings): readonly Repair[] {
   if (going?.isSuspect !== true) return [];
   const { last, confirmed } = going;
   const file = JSON.stringify(pathOf(dir, last.file));
-  return [repair('io-error', `,"file":${file},"from":${confirmed + 1},"to":${last.seq}`)];
+  const range = `,"from":${confirmed.seq + 1},"to":${last.seq}`;
+  // The disk may lose any of these, and then the chain has a hole: what it had confirmed before is vouched for by this record.
+  return [repair('io-error', `,"file":${file}${range},"after":"${confirmed.hash}"`)];
 }
 
 function ofProof({ standing, head, checkpoints }: Findings): readonly Repair[] {

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { realClock, type Clock } from '../domain/clock.ts';
-import { Framer, type Link, type Position } from './chain.ts';
+import { Framer, genesis, type Link, type Position } from './chain.ts';
 import { realDisk, type Disk } from './journal-disk.ts';
 import { firstIn, journalNumbers, pathOf, refuseSharedDir, unavailable } from './journal-files.ts';
 import { HeadFile, type Cold } from './journal-head.ts';
@@ -39,8 +39,8 @@ export class Journal {
   #sealed = -1;
   #retired: Link;
   #rotateAtMs: number;
-  /** The number of the last record that the disk has confirmed. */
-  #confirmed: number;
+  /** The last record that the disk has confirmed. */
+  #confirmed: Link;
   /** What was found when it was opened and belongs on record, oldest first. */
   readonly repairs: readonly Repair[];
 
@@ -89,11 +89,12 @@ export class Journal {
       this.repairs = repairs;
       this.#last = { ...last, file: number, bytes: this.#segments.bytes };
       this.#retired = going?.retired ?? furthestLink(found?.retired, proof?.checkpoints.found?.retired);
-      this.#confirmed = going?.confirmed ?? proof?.checkpoints.at?.seq ?? 0;
+      this.#confirmed = going?.confirmed ?? proof?.checkpoints.at ?? genesis;
       if (found !== undefined) proof?.checkpoints.atLeast(found.checkpoints);
       this.#rotateAtMs = this.#clock.steadyMs() + this.#ageLeftMs(number);
       // Before the first record: a head that comes after it could not be told from one that somebody removed.
       if (found === undefined) this.#head?.begin({ last: this.#last, ...this.#cold(false) });
+      else if (found.isShut) this.#head?.reopen(this.#cold(false));
       else this.#head?.keep(this.#cold(false));
     } catch (reason) {
       this.close();
@@ -162,7 +163,7 @@ export class Journal {
     } catch (reason) {
       throw unavailable(reason, `cannot sync ${this.#segments.path}`);
     }
-    this.#confirmed = Math.max(this.#confirmed, at.seq);
+    this.#confirmed = furthestLink(this.#confirmed, at);
     return at;
   }
 

@@ -3,8 +3,15 @@ import { hash } from 'node:crypto';
 /** JSON text in, JSON text of the same shape out, secrets replaced. */
 export type Redact = (text: string) => string;
 
-/** A string that somebody else chose → a JSON string without secrets, at most about `charsMax` characters of it. */
-export type Outside = (text: string) => string;
+export type Outside = {
+  /** A string that somebody else chose → a JSON string without secrets, at most about `charsMax` characters of it. */
+  (text: string): string;
+  /**
+   * Members that somebody else named: JSON text of an object, of which each string went through here already. Looked through as a
+   * whole, because a name can say that its value is a secret that nobody would know by itself: `authorization`, `x-api-key`.
+   */
+  readonly named: (object: string) => string;
+};
 
 export type OutsideParts = {
   readonly redact: Redact;
@@ -23,13 +30,13 @@ const rememberedCharsMax = 256;
 
 /**
  * Redacts strings from outside, caps them, and marks that it did. Redacts before it cuts: half a secret is one that no detector
- * finds any more. Each by itself, because no secret begins in one string of a record and ends in another; so the strings that a
- * thousand calls share are looked through once.
+ * finds any more. Each by itself, because no secret begins in one string of a record and ends in another, and what we name
+ * ourselves has no name that makes it one; so the strings that a thousand calls share are looked through once.
  */
 export function outsideText({ redact, knows }: OutsideParts): Outside {
   const clean = new Map<string, string>();
   let knew: number | undefined;
-  return (text) => {
+  const one = (text: string): string => {
     if (text.length > charsMax) return cut(text, redact);
     const knownNow = knows?.();
     if (knownNow === undefined || text.length > rememberedCharsMax) return redact(quote(text));
@@ -49,6 +56,7 @@ export function outsideText({ redact, knows }: OutsideParts): Outside {
     }
     return redacted;
   };
+  return Object.assign(one, { named: redact });
 }
 
 function cut(text: string, redact: Redact): string {

@@ -143,6 +143,12 @@ export class OwnRecords {
     }
   }
 
+  /** The record that the disk had confirmed last, before it failed; undefined where the record does not say. */
+  confirmedBy({ kind, body }: OwnRecord): Link | undefined {
+    const hash = textAt(body, 'after');
+    return kind === 'io-error' && hash !== '' ? { seq: numberAt(body, 'from') - 1, hash } : undefined;
+  }
+
   /** Whether the disk had failed to confirm all of these. */
   unconfirmed(from: number, to: number): boolean {
     return this.#unconfirmed.some((it) => from >= it.from && to <= it.to);

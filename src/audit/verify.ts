@@ -33,8 +33,9 @@ export async function verify(place: VerifyPlace): Promise<Verdict> {
   try {
     reading.readOn();
     const fits = look === undefined ? undefined : await holdAgainst(look, reading, checkpoints, notes);
+    const isShut = surelyShut(look, reading);
     const retired = newest(reading.judge.own.retired, retiredBy(known(look?.()), checkpoints));
-    reading.finish(retired.seq);
+    reading.finish(retired.seq, isShut);
     judgeBeginning(reading, retired, notes);
     judgeCheckpoints(reading, known(head), checkpoints, notes);
     if (look === undefined) judgeUnsigned(reading, checkpoints, notes);
@@ -48,6 +49,15 @@ export async function verify(place: VerifyPlace): Promise<Verdict> {
 
 function known(head: Head | 'absent' | 'invalid' | undefined): Head | undefined {
   return typeof head === 'object' ? head : undefined;
+}
+
+/** Whether mcpd had ended in order when everything was read: then nothing of its own can be unfinished. */
+function surelyShut(look: HeadLook | undefined, reading: Reading): boolean {
+  const isShut = () => known(look?.())?.isShut === true;
+  if (!isShut()) return false;
+  // What was being written when it was read is whole by now.
+  reading.readOn();
+  return isShut();
 }
 
 /** Whether the journal ends where the head says. Somebody may be writing both while we look. */
@@ -77,13 +87,16 @@ async function holdAgainst(
   }
 }
 
+/** Not where it was to be expected: killed in its first moments, mcpd has made a key for the head, and no head yet. */
 function tellNoHead(
   head: 'absent' | 'invalid',
   reading: Reading,
   checkpoints: readonly CheckpointRead[],
   notes: Notes,
 ): boolean {
-  const isNew = reading.judge.vouchedFrom === undefined && checkpoints.length === 0;
+  // Before its first record mcpd begins the head. So it is missing also beside records that no chain vouches for: else whoever
+  // removes head and checkpoints could put any journal in the format of before in the place of ours.
+  const isNew = reading.judge.count === 0 && checkpoints.length === 0;
   if (isNew && head === 'absent') return false;
   const says =
     head === 'absent'

@@ -21,6 +21,8 @@ export type ResumePlane = {
       caller: string,
       work: () => Promise<void>,
     ) => Promise<void>;
+    /** Undefined where that is not being done. */
+    readonly underWay: (sessionId: string) => Promise<void> | undefined;
   };
   /** Told of each session that was brought back, or could not be. */
   readonly tell: (session: Session, how: 'resumed' | 'not resumed', why: string | undefined) => void;
@@ -65,7 +67,10 @@ export function resumeSession(
 ): Promise<void> | undefined {
   const { sessionId, server } = arrival;
   const { sessions, line, data } = plane;
-  if (sessionId === undefined || sessions.isAwake(sessionId)) return undefined;
+  if (sessionId === undefined) return undefined;
+  // It can be used as soon as its child has greeted; but the child is still to be told that it was heard. Else a call that comes
+  // in between would be the first thing that it hears after its greeting, and some servers end at that.
+  if (sessions.isAwake(sessionId)) return line.underWay(sessionId);
   const principal = data.callers.identify(credentials);
   // Before the line: whoever may not have the session must not hold anybody up.
   if (sessions.asleep(principal, server, sessionId) === undefined) return undefined;

@@ -40,6 +40,11 @@ export class Wakes {
     return waking;
   }
 
+  /** What a session waits for while it is brought back. */
+  underWay(sessionId: string): Promise<void> | undefined {
+    return this.#byId.get(sessionId);
+  }
+
   async #inLine(server: string, line: Line, caller: string, work: () => Promise<void>): Promise<void> {
     if (line.running < this.#bounds.atOnce) line.running++;
     else {

@@ -21,6 +21,8 @@ export type Line = {
   talks: Socket;
   /** Taken although there was no room, so that somebody can be told so. */
   readonly isSpare: boolean;
+  /** Its two ends, while it speaks TLS and has not greeted. */
+  ends: string | undefined;
   /** The newest response on it; undefined while nothing was asked. */
   newest: ServerResponse | undefined;
   /** As it was at the last look, and for how many looks it has lain idle like that. */
@@ -66,6 +68,11 @@ export class Connections {
     return this.#terms.connectionsMax;
   }
 
+  /** Of those that are taken: with TLS begun and not greeted. */
+  get greeting(): number {
+    return this.#greeting.size;
+  }
+
   /** Readers that were let go because they did not read. */
   get slowReaders(): number {
     return this.#unread.letGo;
@@ -78,7 +85,7 @@ export class Connections {
     server.on('secureConnection', (talks: Socket) => {
       const line = this.#greeting.get(endsOf(talks));
       if (line === undefined) return;
-      this.#greeting.delete(endsOf(talks));
+      this.#greets(line);
       line.talks = talks;
       this.#talking.set(talks, line);
     });
@@ -124,6 +131,7 @@ export class Connections {
       socket,
       talks: socket,
       isSpare,
+      ends: speaksTls ? endsOf(socket) : undefined,
       newest: undefined,
       before: undefined,
       idleLooks: 0,
@@ -131,13 +139,8 @@ export class Connections {
     this.#lines.set(socket, line);
     this.#talking.set(socket, line);
     if (isSpare) this.#spares++;
-    const ends = speaksTls ? endsOf(socket) : undefined;
-    if (ends !== undefined) this.#greeting.set(ends, line);
-    socket.once('close', () => {
-      if (!this.#lines.delete(socket)) return;
-      if (isSpare) this.#spares--;
-      if (ends !== undefined && this.#greeting.get(ends) === line) this.#greeting.delete(ends);
-    });
+    if (line.ends !== undefined) this.#greeting.set(line.ends, line);
+    socket.once('close', () => this.#forget(socket));
   }
 
   /** One look of idleness is asked for: what has just been accepted had no time yet to say anything. */
@@ -162,7 +165,16 @@ export class Connections {
     const line = this.#lines.get(socket);
     if (line === undefined) return;
     this.#lines.delete(socket);
+    // Those who never greet are the first to give way: kept here, they would fill the memory one after the other.
+    this.#greets(line);
     if (line.isSpare) this.#spares--;
+  }
+
+  /** It has greeted, or never will. */
+  #greets(line: Line): void {
+    const { ends } = line;
+    if (ends !== undefined && this.#greeting.get(ends) === line) this.#greeting.delete(ends);
+    line.ends = undefined;
   }
 }
 

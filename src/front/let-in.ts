@@ -22,7 +22,11 @@ export async function admitted(
   }
 }
 
-/** A stream is opened, and counted until its connection is closed. */
+/**
+ * A stream is opened, and counted until its connection is closed. Not for a client that went away while its credential was looked
+ * at or its session brought back: nothing would tell us again that it is gone, and the place, the session and the stream would be
+ * its for all time.
+ */
 export function held(
   req: IncomingMessage,
   res: ServerResponse,
@@ -31,6 +35,7 @@ export function held(
   plane: FrontPlane,
   hold: () => void,
 ): void {
+  if (res.destroyed) return;
   const leave = plane.pressure.admission.enterStream(principal.name);
   if (typeof leave !== 'function') return sendTurnedAway(req, res, leave, callId);
   res.on('close', leave);

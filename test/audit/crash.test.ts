@@ -65,6 +65,7 @@ class Doom {
       await this.#do(() => realDisk.sync(fd));
       this.synced.set(ino, size);
     },
+    syncNow: (fd) => this.#do(() => realDisk.syncNow(fd)),
     syncDir: async (dir) => {
       await this.#do(() => realDisk.syncDir(dir));
       this.named = [];

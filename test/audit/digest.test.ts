@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { argumentDigest, argumentKey, argumentsText } from '../../src/audit/argument-digest.ts';
-import { quote } from '../../src/audit/outside.ts';
+import { outsideText } from '../../src/audit/outside.ts';
 import { digestsIn } from '../../src/cli/audit-digest.ts';
 import type { JsonText } from '../../src/domain/message.ts';
 import { canonical } from '../../src/protocol/codec.ts';
@@ -29,7 +29,11 @@ test('another key gives other digests, and the key is not the one it is made fro
 
 test('only the arguments of the call itself are taken, each with the digits it came with', () => {
   const text = (params: string) =>
-    argumentsText(params as JsonText, (value) => value.replaceAll('"', "'"), quote);
+    argumentsText(
+      params as JsonText,
+      (value) => value.replaceAll('"', "'"),
+      outsideText({ redact: (it) => it }),
+    );
   assert.equal(
     text('{"name":"t","_meta":{"arguments":{"no":1}},"arguments":{"a":1.50,"b":{"c":[1,2]},"d":"x"}}'),
     `,"args":{"a":"1.50","b":"{'c':[1,2]}","d":"'x'"}`,

@@ -97,3 +97,30 @@ test('a secret is on no record, in whatever it stands, also when it was harmless
   for (const line of after.trim().split('\n')) JSON.parse(line);
   for (const form of forms) assert.ok(!after.includes(form), after);
 });
+
+test('what only its name makes a secret is not on record either, where a rule records it by that name', async (t) => {
+  const dir = tempDir(t);
+  const redactor = new Redactor();
+  const it = bench(t, dir, {
+    redact: (text) => redactor.clean(text as JsonText),
+    knows: () => redactor.generation,
+  });
+  const value = 'Zx81kQp0aaWm27TtLq93Vb6N';
+  const params = JSON.stringify({
+    name: 'fetch',
+    arguments: { authorization: value, headers: { 'x-api-key': value }, path: '/srv/a' },
+  }) as JsonText;
+  const arrival = sampleArrival({ message: { kind: 'request', id: 1, method: 'tools/call', params } });
+  const trail = it.audit.open(arrival);
+  trail.named(sampleCall(arrival, { kind: 'tool', name: 'fetch' }, sampleSession({})));
+  trail.decided(samplePermit({ record: ['authorization', 'headers.x-api-key', 'headers', 'path'] }), {
+    version: 'v',
+  });
+  trail.close({ kind: 'accepted' });
+  await it.audit.flush();
+  const text = journalFiles(dir)
+    .map((file) => readFileSync(file, 'utf8'))
+    .join('');
+  assert.match(text, /"resources":\{"authorization":"\[redacted:.*"path":"\/srv\/a"/);
+  assert.ok(!text.includes(value), text);
+});

@@ -16,8 +16,10 @@ import { basename, join } from 'node:path';
 import { after, describe, it, test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import type { Verdict } from '../../src/audit/verdict.ts';
+import { realDisk } from '../../src/audit/journal-disk.ts';
 import { publicKeyPath } from '../../src/audit/journal-keys.ts';
 import { JournalRig, line, written } from './journal-rig.ts';
+import { until } from '../support/daemon.ts';
 import { times } from '../support/faults.ts';
 
 const kindsOf = ({ findings }: Verdict) => findings.map(({ kind }) => kind);
@@ -38,9 +40,9 @@ async function journal(t: TestContext): Promise<JournalRig> {
 }
 
 /** What somebody does who knows the format and not the keys. */
-function rechain(rig: JournalRig): void {
+function rechain(rig: JournalRig, files = rig.files): void {
   let prev: string | undefined;
-  for (const file of rig.files) {
+  for (const file of files) {
     const lines = rig.lines(file).map((text) => {
       const own = prev === undefined ? text : text.replace(/"prev":"[\w-]{43}"/, `"prev":"${prev}"`);
       prev = hash('sha256', own, 'base64url');
@@ -242,6 +244,15 @@ describe('B-31 whatever is cut off is found', () => {
 });
 
 describe('B-31 a journal that was put in the place of another is found', () => {
+  it('one without a chain, beside which the head and the checkpoints were removed', async (t) => {
+    const rig = await journal(t);
+    for (const file of rig.files.slice(1)) rmSync(file);
+    rig.setLines(rig.files[0] ?? '', ['{"seq":1,"kind":"started"}', '{"seq":2,"kind":"decision","n":1}']);
+    rmSync(rig.head);
+    rmSync(rig.proof.checkpoints, { recursive: true });
+    assert.deepEqual(kindsOf(await rig.verify()), ['head']);
+  });
+
   it('an older copy of it', async (t) => {
     const rig = await journal(t);
     const copy = rig.copy();
@@ -294,6 +305,59 @@ describe('B-31 a journal that was put in the place of another is found', () => {
     copyFileSync(rig.files[1] ?? '', join(rig.audit, 'journal-000009.jsonl'));
     assert.ok(kindsOf(await rig.verify()).includes('inserted'));
   });
+});
+
+describe('B-31 a journal with records that a failing disk may have lost', () => {
+  it('still vouches for those that the disk had confirmed before them', async (t) => {
+    const rig = new JournalRig(t);
+    let fails = false;
+    const sync = (fd: number) =>
+      fails ? Promise.reject(Object.assign(new Error('i/o error'), { code: 'EIO' })) : realDisk.sync(fd);
+    const scribe = rig.open({ disk: { sync }, upkeep: false });
+    for (const n of [2, 3, 4, 5]) await scribe.append(line('decision', `,"n":${n}`), 'disk');
+    fails = true;
+    for (const n of [6, 7]) await scribe.append(line('decision', `,"n":${n}`), 'os');
+    await assert.rejects(scribe.flush('disk'), { code: 'AUDIT_UNAVAILABLE' });
+    fails = false;
+    rig.clock.pass(1000);
+    await until('the journal works again', () => scribe.ready());
+    await scribe.append(line('decision', ',"n":8'), 'disk');
+    await scribe.close();
+    assert.equal(rig.files.length, 2);
+    const [file = ''] = rig.files;
+    const lines = rig.lines(file);
+    // What the disk lost is no finding.
+    rig.setLines(file, lines.slice(0, -1));
+    const lossy = await rig.verify();
+    fine(lossy);
+    assert.deepEqual(
+      lossy.warnings.map(({ kind }) => kind),
+      ['io-error', 'io-error'],
+    );
+    // With it lost, nothing follows any more from what stands before it.
+    rig.setLines(
+      file,
+      lines.slice(0, -1).map((text) => text.replace('"n":3', '"n":33')),
+    );
+    rechain(rig, [file]);
+    assert.deepEqual(kindsOf(await rig.verify()), ['rewritten']);
+  });
+});
+
+describe('B-31 bytes behind the last record of a journal that was closed in order', () => {
+  for (const [what, bytes] of [
+    ['half a record', '{"seq":62,"prev":"'],
+    ['spaces', '   '],
+    ['bytes without a meaning', '\0\0\0'],
+  ] as const)
+    it(`are found, and stay found after mcpd has cut them off: ${what}`, async (t) => {
+      const rig = await journal(t);
+      appendFileSync(rig.files.at(-1) ?? '', bytes);
+      assert.deepEqual(kindsOf(await rig.verify()), ['torn']);
+      await written(rig, 1);
+      assert.ok(rig.kinds().includes('changed'));
+      assert.deepEqual(kindsOf(await rig.verify()), ['rewritten']);
+    });
 });
 
 describe('B-31 what proves the journal is looked after too', () => {
@@ -389,8 +453,15 @@ describe('what is not wrong is not found', () => {
   });
 
   it('a line of half a record at the end, after a kill', async (t) => {
-    const rig = await journal(t);
-    appendFileSync(rig.files.at(-1) ?? '', '{"seq":62,"prev":"');
+    const rig = new JournalRig(t);
+    const scribe = rig.open();
+    await scribe.append(line('decision'), 'os');
+    await scribe.flush();
+    // As it is when it is killed now: not closed in order.
+    const killed = rig.copy();
+    await scribe.close();
+    killed.putBack('all');
+    appendFileSync(rig.files.at(-1) ?? '', '{"seq":3,"prev":"');
     const verdict = await rig.verify();
     fine(verdict);
     assert.deepEqual(
@@ -401,6 +472,26 @@ describe('what is not wrong is not found', () => {
     assert.ok(rig.kinds().includes('torn-tail'));
     fine(await rig.verify());
   });
+
+  for (const isFirst of [true, false])
+    it(`a power cut soon after ${isFirst ? 'the first' : 'a'} start, with all records on the disk, and of the head what was synced`, async (t) => {
+      const rig = isFirst ? new JournalRig(t) : await journal(t);
+      let onDisk = isFirst ? Buffer.alloc(0) : readFileSync(rig.head);
+      const syncNow = (fd: number) => {
+        realDisk.syncNow(fd);
+        onDisk = readFileSync(rig.head);
+      };
+      const scribe = rig.open({ disk: { syncNow } });
+      await scribe.append(line('decision'), 'disk');
+      const cut = rig.copy();
+      await scribe.close();
+      cut.putBack('all');
+      writeFileSync(rig.head, onDisk);
+      fine(await rig.verify());
+      await written(rig, 1);
+      assert.equal(rig.kinds().includes('unsealed'), !isFirst);
+      fine(await rig.verify());
+    });
 
   it('a daemon that writes while it is looked at', async (t) => {
     const rig = new JournalRig(t);

@@ -178,6 +178,21 @@ describe('a connection over TLS', { skip: noOpenssl }, () => {
     talks.destroy();
     await until('it is counted out', () => house.connections.count === 1);
   });
+
+  it('that never greets is not remembered when it has given way', async () => {
+    const pair = new Authority(join(dir, 'other'), 'Other').issue('server', { names: 'IP:127.0.0.1' });
+    const server = createSecure({ cert: readFileSync(pair.cert), key: readFileSync(pair.key) });
+    using house = await new House({ connectionsMax: 2 }, server).listen();
+    for (let i = 0; i < 10; i++) {
+      await house.client();
+      house.look();
+    }
+    assert.equal(house.connections.evicted, 8);
+    assert.equal(house.connections.greeting, 2);
+    for (const socket of house.clients) socket.destroy();
+    await until('all have left', () => house.connections.count === 0);
+    assert.equal(house.connections.greeting, 0);
+  });
 });
 
 describe('connections over TLS', { skip: noOpenssl }, () => {

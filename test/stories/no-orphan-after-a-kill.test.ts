@@ -1,7 +1,8 @@
 // kill -9 gives the daemon no chance to tidy up. The next start does, and nothing that was promised is forgotten.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { appendFileSync, readFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { alive, endNow, rawEnv, rule, serving, TestDaemon, until } from '../support/daemon.ts';
 
@@ -126,6 +127,16 @@ describe('no orphan after a kill', () => {
     assert.equal(second.code, 75);
     assert.match(second.stderr, /another mcpd is running/);
     assert.ok(children.every(alive));
+    assert.equal(await session.text('echo', { text: 'well' }), 'well');
+  });
+
+  it('nor one that does not find the first, because somebody removed its control socket', async () => {
+    const session = await daemon.session('fx');
+    const children = daemon.children();
+    rmSync(join(daemon.state, 'control', 'mcpd.sock'));
+    const second = await daemon.mcpd(['run', '--policies', daemon.policies]);
+    assert.equal(second.code, 75);
+    assert.ok(children.length > 0 && children.every(alive), 'it ended the servers of the one that runs');
     assert.equal(await session.text('echo', { text: 'well' }), 'well');
   });
 });
