@@ -75,7 +75,7 @@ export function about(facts: Facts, granted: Granted | undefined, outside: Outsi
   if (facts.described.toolDigest !== undefined) text += `,"toolDigest":${quote(facts.described.toolDigest)}`;
   text += `,"method":${message.kind === 'reply' ? '"(reply)"' : outside(message.method)}`;
   if (call !== undefined)
-    text += `,"target":${targetText(call.target, outside)}${inNames(resources(call, withheld ? undefined : facts.decision, outside), outside)}`;
+    text += `,"target":${targetText(call.target, outside)}${resources(call, withheld ? undefined : facts.decision, outside)}`;
   if (facts.decision !== undefined)
     text += `,"decision":${decisionText(facts.decision, facts.ordersVersion, granted, outside)}`;
   const params = message.kind === 'reply' ? message.answer.text : message.params;
@@ -86,11 +86,6 @@ export function about(facts: Facts, granted: Granted | undefined, outside: Outsi
   if (facts.payload !== undefined && params !== undefined)
     text += withheld ? ',"paramsOmitted":"findings"' : payload('params', params, facts.payload);
   return text;
-}
-
-/** Members that rules have named, after their comma, without what only the names make secrets. */
-function inNames(text: string, outside: Outside): string {
-  return text === '' ? '' : `,${outside.named(`{${text.slice(1)}}`).slice(1, -1)}`;
 }
 
 /** A message from a server, and whether the caller was asked. */
@@ -210,13 +205,13 @@ function targetName(target: Target): string {
 
 function resources(call: Call, decision: Decision | undefined, outside: Outside): string {
   const paths = decision === undefined || decision.kind === 'deny' ? [] : decision.record;
-  let text = call.target.kind === 'resource' ? `"uri":${outside(call.target.uri)}` : '';
+  let text = call.target.kind === 'resource' ? `"uri":${outside.capped(call.target.uri)}` : '';
   if (paths.length === 0 && text === '') return '';
   for (const path of paths) {
     const value = recorded(call, path.split('.'), outside);
-    if (value !== undefined) text += `${text === '' ? '' : ','}${outside(path)}:${value}`;
+    if (value !== undefined) text += `${text === '' ? '' : ','}${outside.capped(path)}:${value}`;
   }
-  return `,"resources":{${text}}`;
+  return `,"resources":${outside.named(`{${text}}`)}`;
 }
 
 /** The value at a path into the arguments, as JSON text; undefined where the path leads nowhere. */
@@ -227,15 +222,11 @@ function recorded(call: Call, path: readonly string[], outside: Outside): string
       return undefined;
     value = value[key];
   }
-  if (typeof value === 'string') return outside(value);
+  if (typeof value === 'string') return outside.capped(value);
   if (value === undefined || value === null || typeof value === 'boolean') return String(value ?? null);
-  if (typeof value === 'number' && Number.isSafeInteger(value) && !Object.is(value, -0)) {
-    const said = outside(String(value));
-    // A number may be a secret as well, and then it is said as the text that stands for it.
-    return said === `"${value}"` ? String(value) : said;
-  }
+  if (typeof value === 'number' && Number.isSafeInteger(value) && !Object.is(value, -0)) return String(value);
   // Other numbers, lists and objects as text with the digits they came with: a double may round one id to another.
   const text = call.message.kind === 'reply' ? undefined : call.message.params;
   const exact = text === undefined ? undefined : member(text, ['arguments', ...path]);
-  return exact === undefined ? undefined : outside(exact);
+  return exact === undefined ? undefined : outside.capped(exact);
 }

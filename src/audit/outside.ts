@@ -6,9 +6,11 @@ export type Redact = (text: string) => string;
 export type Outside = {
   /** A string that somebody else chose → a JSON string without secrets, at most about `charsMax` characters of it. */
   (text: string): string;
+  /** The same, not looked through where it is short: for what is to stand in an object for `named`. */
+  readonly capped: (text: string) => string;
   /**
-   * Members that somebody else named: JSON text of an object, of which each string went through here already. Looked through as a
-   * whole, because a name can say that its value is a secret that nobody would know by itself: `authorization`, `x-api-key`.
+   * Members that somebody else named: JSON text of an object of such strings → without secrets. Looked through as a whole, because
+   * a name can say that its value is a secret that nobody would know by itself: `authorization`, `x-api-key`.
    */
   readonly named: (object: string) => string;
 };
@@ -56,7 +58,8 @@ export function outsideText({ redact, knows }: OutsideParts): Outside {
     }
     return redacted;
   };
-  return Object.assign(one, { named: redact });
+  const capped = (text: string): string => (text.length > charsMax ? cut(text, redact) : quote(text));
+  return Object.assign(one, { capped, named: redact });
 }
 
 function cut(text: string, redact: Redact): string {

@@ -42,7 +42,7 @@ export class Wakes {
 
   /** What a session waits for while it is brought back. */
   underWay(sessionId: string): Promise<void> | undefined {
-    return this.#byId.get(sessionId);
+    return this.#byId.size === 0 ? undefined : this.#byId.get(sessionId);
   }
 
   async #inLine(server: string, line: Line, caller: string, work: () => Promise<void>): Promise<void> {

@@ -33,22 +33,6 @@ export async function receiveApproval(
   name: string,
   plane: FrontPlane,
 ): Promise<void> {
-  const leave = plane.pressure.admission.enterAside();
-  if (typeof leave !== 'function') return sendTurnedAway(req, res, leave, callId);
-  try {
-    await takeApproval(req, res, callId, name, plane);
-  } finally {
-    leave();
-  }
-}
-
-async function takeApproval(
-  req: IncomingMessage,
-  res: ServerResponse,
-  callId: string,
-  name: string,
-  plane: FrontPlane,
-): Promise<void> {
   if (req.method !== 'POST') {
     res.setHeader('allow', 'POST');
     throw new Fault('WRONG_METHOD');
@@ -59,6 +43,24 @@ async function takeApproval(
   const body = await readBody(req, bodyBytesMax, () => undefined);
   // Nothing is counted, so nothing is turned away.
   if ('kind' in body) return;
+  // Only now: a stranger who sends a body byte by byte must not hold a place that somebody's yes needs.
+  const leave = plane.pressure.admission.enterAside();
+  if (typeof leave !== 'function') return sendTurnedAway(req, res, leave, callId);
+  try {
+    await answerApproval(req, res, callId, name, body, plane);
+  } finally {
+    leave();
+  }
+}
+
+async function answerApproval(
+  req: IncomingMessage,
+  res: ServerResponse,
+  callId: string,
+  name: string,
+  body: Buffer,
+  plane: FrontPlane,
+): Promise<void> {
   const taken = await take(req, name, body, plane.approvals);
   // On record with its address like any failed sign-in; of a flood, only the first.
   if (taken.kind === 'unsigned')

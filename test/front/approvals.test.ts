@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { Gate } from '../../src/confirm/gate.ts';
 import { Webhooks } from '../../src/confirm/webhook.ts';
@@ -109,7 +109,7 @@ async function house(t: TestContext) {
     peers: { credentials: () => ({ kind: 'none' }), remote: () => '' },
     oauth: { publicUrl: '', issuers: [] },
     wallMs: realClock.wallMs,
-    pressure: pressureOf({}),
+    pressure: pressureOf({ connectionsMax: 512 }),
     draining: () => draining,
     report: () => undefined,
   } as unknown as FrontPlane;
@@ -327,4 +327,23 @@ test('a body that breaks off is no answer', async (t) => {
   assert.deepEqual(it.records, []);
   it.gate.drain();
   assert.equal((await consent).kind, 'declined');
+});
+
+test('bodies that never end keep no answer out, however many strangers send them', async (t) => {
+  const it = await house(t);
+  const { consent, question } = await it.ask(confirmation());
+  const head = `POST /approvals/chat HTTP/1.1\r\nHost: 127.0.0.1:${it.port}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{`;
+  const strangers = Array.from({ length: 100 }, () => connect(it.port, '127.0.0.1'));
+  t.after(() => strangers.forEach((socket) => socket.destroy()));
+  await Promise.all(
+    strangers.map(
+      (socket) =>
+        new Promise<void>((resolve) => socket.on('error', () => resolve()).write(head, () => resolve())),
+    ),
+  );
+  // Whatever they sent is read before this, which comes after it.
+  assert.equal((await it.send('{}', {}, '/approvals/nobody')).status, 401);
+  const { status } = await it.answer({ id: question.id, verdict: 'approve', by: 'bob' });
+  assert.equal(status, 200);
+  assert.equal((await consent).kind, 'approved');
 });
