@@ -202,6 +202,7 @@ function planeOf(orders: Orders, state: string): DataPlane {
       hear: () => undefined,
     },
     fleet: {
+      hold: () => undefined,
       mirrored: () => [],
       inputSchema: () => inputSchema,
       bindingOf: () => '@',

@@ -56,6 +56,7 @@ export function dataPlaneOf({ rooms, redactor, orders, callers }: DataPlaneParts
           return answer;
         });
       },
+      hold: (server) => fleet.hold(server),
       mirrored: (server, tool) => fleet.catalog(server)?.mirrored.get(tool) ?? [],
       inputSchema: (server, tool) => fleet.catalog(server)?.tools.get(tool)?.inputSchema,
       bindingOf: (call) => fleet.bindingOf(call),

@@ -119,6 +119,11 @@ export type Trail = {
 
 export type Fleet = {
   readonly forward: (pass: Pass) => Promise<Answer | undefined>;
+  /**
+   * Of a server that is started when it is wanted: wakes it, and keeps it awake until it is left; it has said what it offers by
+   * then, or will not. Undefined for all others. Never rejects.
+   */
+  readonly hold: (server: string) => Promise<() => void> | undefined;
   /** The arguments of a tool that a client repeats in headers; empty while nobody knows the tool. */
   readonly mirrored: (server: string, tool: string) => readonly MirroredArgument[];
   /** The schema of a tool's arguments; undefined while nobody knows the tool. */

@@ -1,5 +1,5 @@
 import { stillBound } from '../domain/binding.ts';
-import type { Arrival } from '../domain/call.ts';
+import type { Arrival, Call } from '../domain/call.ts';
 import type { Principal } from '../domain/caller.ts';
 import type { Answer } from '../domain/message.ts';
 import type { CleanAnswer, Outcome } from '../domain/outcome.ts';
@@ -39,6 +39,7 @@ async function carryOut(arrival: Arrival, plane: DataPlane, trail: Trail): Promi
     const session = plane.sessions.resolve(principal, arrival);
     const named = plane.rounds.resume(nameCall(arrival, principal, session, plane.tasks));
     plane.inFlight.add(named);
+    let leave: (() => void) | undefined;
     try {
       const orders = plane.orders.current();
       // What the policy takes out of a call is gone before anybody decides, so that what was decided is what goes out.
@@ -51,7 +52,15 @@ async function carryOut(arrival: Arrival, plane: DataPlane, trail: Trail): Promi
       trail.found('in', inward.found);
 
       const judged = judgedOf(call);
-      const decision = decide(orders, judged, plane.facts);
+      let decision = decide(orders, judged, plane.facts);
+      const waking = decision.kind !== 'deny' && usesTool(call) ? plane.fleet.hold(call.server) : undefined;
+      if (waking !== undefined) {
+        // Nobody knew what a server offers that slept: what the tool wants, whether it is still what was pinned, what a yes to it
+        // is a yes to. And it must not fall asleep while a person thinks: the yes would be to a child that is gone.
+        leave = await waking;
+        if (plane.orders.current() !== orders) throw new Fault('ORDERS_CHANGED');
+        decision = decide(orders, judged, plane.facts);
+      }
       trail.decided(decision, orders);
       if (decision.kind === 'deny') return { kind: 'refused', why: decision, target: call.target };
       if (inward.kind === 'blocked') return { kind: 'refused', why: inward.why, target: call.target };
@@ -119,11 +128,16 @@ async function carryOut(arrival: Arrival, plane: DataPlane, trail: Trail): Promi
         charge.done();
       }
     } finally {
+      leave?.();
       plane.inFlight.remove(named);
     }
   } catch (reason) {
     return { kind: 'failed', fault: Fault.from(reason) };
   }
+}
+
+function usesTool({ message, target }: Call): boolean {
+  return message.kind === 'request' && target.kind === 'tool';
 }
 
 /** What we say of our own goes to the caller, too, and may quote what a server or an operator wrote. */

@@ -114,6 +114,11 @@ export class Fleet {
     return this.#upstreams.get(name)?.standing.catalog;
   }
 
+  /** See `DataPlane.fleet.hold`. */
+  hold(server: string): Promise<() => void> | undefined {
+    return this.#stopping ? undefined : this.#upstreams.get(server)?.hold();
+  }
+
   /** See `DataPlane.fleet.bindingOf`. */
   bindingOf({ server, session, target }: Call): string {
     const upstream = this.#upstreams.get(server);

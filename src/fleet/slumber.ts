@@ -32,14 +32,25 @@ export class Slumber {
 
   /** Does something with the server, which does not go to sleep meanwhile. */
   async use<T>(work: () => Promise<T>): Promise<T> {
-    this.#busy++;
+    const leave = await this.hold();
     try {
-      if (!this.#it.isAwake()) await this.#awake();
       return await work();
     } finally {
+      leave();
+    }
+  }
+
+  /** Wakes it, and keeps it awake until it is left. Never rejects; see `#awake`. */
+  async hold(): Promise<() => void> {
+    this.#busy++;
+    if (!this.#it.isAwake()) await this.#awake();
+    let isLeft = false;
+    return () => {
+      if (isLeft) return;
+      isLeft = true;
       this.#busy--;
       this.#usedAt = this.#it.clock.steadyMs();
-    }
+    };
   }
 
   /** Stops it if nobody has used it for so long. In the same breath as the look, so that no call comes between. */

@@ -78,6 +78,11 @@ export class Upstream {
     return this.#slumber.use(() => this.#carry(pass));
   }
 
+  /** Undefined where it does not sleep anyway. */
+  hold(): Promise<() => void> | undefined {
+    return this.#slumber?.hold();
+  }
+
   #carry(pass: Pass): Promise<Answer | undefined> {
     const { message, session } = pass.call;
     if (session.era === 'modern') return this.#bridge.forward(pass);

@@ -239,6 +239,7 @@ export class TestHall {
       tasks,
       rounds: { resume: (call) => call, pause: (_call, answer) => answer },
       fleet: {
+        hold: () => undefined,
         mirrored: () => [],
         inputSchema: () => undefined,
         bindingOf: () => '@',

@@ -165,6 +165,7 @@ function fakePlane(told: string[], options: FakeOptions = {}): DataPlane {
     tasks: { toolOf: () => undefined, claim: (_call, answer) => answer },
     rounds: { resume: (call) => call, pause: (_call, answer) => answer },
     fleet: {
+      hold: () => undefined,
       mirrored: () => [],
       inputSchema: () => options.schema,
       bindingOf: () => options.binding?.() ?? 'definition@child',

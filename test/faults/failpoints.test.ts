@@ -78,6 +78,7 @@ function planeOf(stage: Stage, tool: string): DataPlane {
         tool === 'again' && attempt < 3 && code === 'UPSTREAM_DIED' ? 1 : undefined,
     },
     fleet: {
+      hold: () => undefined,
       mirrored: () => [],
       inputSchema: () => undefined,
       bindingOf: () => 'definition@child',

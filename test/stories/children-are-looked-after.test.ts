@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { Caller, type Told } from '../rounds/caller.ts';
 import { alive, rule, serving, TestDaemon, until } from '../support/daemon.ts';
 import { figure } from '../support/faults.ts';
 
@@ -13,6 +14,11 @@ describe('children are looked after', { skip: process.platform !== 'linux' }, ()
       servers: {
         family: serving('leaves-family', `sharing = "all"\n${rule('allow', ['*'])}`),
         lazy: serving('answers', `sharing = "all"\nstart = "wanted"\n${rule('allow', ['echo'])}`),
+        late: serving(
+          'answers',
+          `sharing = "all"\nstart = "wanted"\n${rule('allow', ['echo'])}${rule('confirm', ['write_file'], 'ask = "caller"')}`,
+        ),
+        strict: serving('conformance', `sharing = "all"\nstart = "wanted"\n${rule('allow', ['*'])}`),
         hangs: serving(
           'hangs',
           `sharing = "all"\nhealth = { every = "1s", within = "200ms" }\n[env]\nHANGS = "idle"\n${rule('allow', ['work'])}`,
@@ -61,6 +67,25 @@ describe('children are looked after', { skip: process.platform !== 'linux' }, ()
     assert.ok(!(because as string[]).some((it) => it.includes('lazy')));
     assert.equal(await (await daemon.session('lazy')).text('echo', { text: 'good morning' }), 'good morning');
     assert.equal((await shown()).asleep, false);
+  });
+
+  it('a modern client’s first call to a server that sleeps is judged as any other: by what the tool wants, and asked about', async () => {
+    const caller = new Caller(daemon, 'late');
+    const call = (more: object = {}): Promise<Told> =>
+      caller.send('tools/call', { name: 'write_file', arguments: { path: '/a' }, ...more });
+    const first = await call();
+    assert.equal(first.result?.['resultType'], 'input_required', JSON.stringify(first));
+    const second = await call({
+      requestState: first.result['requestState'],
+      inputResponses: { 'mcpd-confirm': { action: 'accept', content: { approve: true } } },
+    });
+    assert.equal(second.result?.['resultType'], 'complete', JSON.stringify(second));
+    const wrong = await new Caller(daemon, 'strict').send('tools/call', {
+      name: 'test_x_mcp_header',
+      arguments: { region: 'north' },
+    });
+    // It did not repeat in a header what the tool wants repeated; that it does is known from the server alone.
+    assert.equal(wrong.error?.code, -32_020, JSON.stringify(wrong));
   });
 
   it('C-02 a server that hangs is replaced, and the operator sees it', async () => {
