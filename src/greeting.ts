@@ -16,13 +16,13 @@ const mcpd = process.env['npm_lifecycle_event'] === undefined ? 'mcpd' : 'npx mc
 export function greeting(daemon: Daemon, newKey: string | undefined): string {
   const { servers, status, because } = report(daemon.health());
   const previews = daemon.previews({ name: 'a caller with a key' });
+  const warnings = [...because, ...showWalls(servers), ...daemon.idleRules()];
   const parts = [
     `\n${bold('mcpd')} ${daemon.url} — ${servers.length} ${servers.length === 1 ? 'server' : 'servers'}, ${status}\n`,
     ...servers.map((server) => about(server, daemon.url, previews.get(server.name))),
     // Whoever pastes what stands below has read first which servers lack a part of their wall.
-    ...[...because, ...showWalls(servers), ...daemon.idleRules()].map((reason) =>
-      styleText('yellow', `  ! ${printable(reason)}\n`),
-    ),
+    ...warnings.map((reason) => styleText('yellow', `  ! ${printable(reason)}\n`)),
+    warnings.length === 0 ? '' : '\n',
     connecting(daemon, servers, newKey),
     `${bold('Operate')}  ${mcpd} ctl status | approvals | approve ID | disable-tool SERVER/TOOL | lockdown\n`,
     `         ${mcpd} audit query --since 1h\n`,

@@ -18,8 +18,13 @@ const { values } = parseArgs({
     replay: { type: 'string' },
   },
 });
-const names =
-  values.target === undefined ? targets.map(({ name }) => name) : [targetNamed(values.target).name];
+if (values.target !== undefined && !targets.some(({ name }) => name === values.target)) {
+  console.error(
+    `There is no target ${values.target}; there are ${targets.map(({ name }) => name).join(', ')}.`,
+  );
+  process.exit(64);
+}
+const names = values.target === undefined ? targets.map(({ name }) => name) : [values.target];
 
 if (values.replay !== undefined) {
   await targetNamed(values.target ?? '').run(readFileSync(values.replay));
