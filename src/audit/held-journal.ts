@@ -105,10 +105,14 @@ export class HeldJournal {
     const now = this.#parts.clock.steadyMs();
     const journal = this.#journal;
     if (journal === undefined) return this.#open([]);
+    // At every record: between two looks a clock could be set and set back, and the times of the records would be a riddle.
+    const jumpMs = this.#jumps.look();
+    if (jumpMs !== 0) {
+      journal.write([this.own('clock', `,"jumpMs":${jumpMs}`)]);
+      this.#jumps.said();
+    }
     if (now - this.#checkedAtMs < checkEveryMs) return journal;
     this.#checkedAtMs = now;
-    const jumpMs = this.#jumps.look();
-    if (jumpMs !== 0) journal.write([this.own('clock', `,"jumpMs":${jumpMs}`)]);
     if (journal.intact()) return journal;
     this.letGo();
     return this.#open([{ kind: 'changed', members: `,"file":${JSON.stringify(journal.file)}` }]);

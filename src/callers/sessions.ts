@@ -214,7 +214,11 @@ export class SessionStore {
   sweep(busy: (session: Session) => boolean): number {
     const now = this.#parts.clock.steadyMs();
     const { idleMs } = this.#parts.bounds;
-    const ended = this.#endAll((it) => !it.streaming && !busy(it) && now - it.usedAt > idleMs);
+    const ended = this.#endAll((it) => {
+      // Its time begins when its stream breaks, not when that was opened: its client is about to come back for the rest.
+      if (it.streaming || busy(it)) it.usedAt = now;
+      return now - it.usedAt > idleMs;
+    });
     this.#parts.memory?.keepTime(this.#byId.values(), now, busy);
     return ended;
   }

@@ -93,12 +93,13 @@ const troubles: readonly { readonly said: RegExp; readonly what: string; readonl
     hint: 'install one: apt install gnome-keyring',
   },
   {
-    said: /no result found|locked/i,
+    // A bus on which nobody answers says that the reply may have been blocked, which is no word about a lock.
+    said: /no result found|\blocked\b/i,
     what: 'its keyring is locked, or was never made',
     hint: 'unlock it: gnome-keyring-daemon --replace --unlock (the password on standard input)',
   },
   {
-    said: /no answer in/,
+    said: /no answer in|did not receive a reply/i,
     what: 'it does not answer; it may wait for a person at a screen',
     hint: 'answer its prompt, or start it anew: gnome-keyring-daemon --replace --unlock',
   },

@@ -125,3 +125,15 @@ test('C-17 a clock that jumps ten years ahead does not take the journal away', a
   assert.ok(rig.kinds().includes('clock'));
   assert.ok(readFileSync(rig.files[0] ?? '', 'utf8').startsWith('{"seq":1,'));
 });
+
+test('C-17 nor while nothing is written: the clock is looked at before it is believed', async (t) => {
+  const rig = new JournalRig(t);
+  const scribe = await run(rig, { keep: { keepMs: 90 * day, keepBytesMax: Infinity } });
+  const { files } = rig;
+  assert.ok(files.length > 3);
+  // Long enough for it to look for old files again, and nobody calls anything meanwhile.
+  rig.clock.pass(day / 4);
+  rig.clock.wall += 3650 * day;
+  await scribe.close();
+  assert.deepEqual(rig.files.slice(0, files.length), files);
+});

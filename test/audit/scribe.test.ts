@@ -408,6 +408,18 @@ test('C-17 a clock that was set is on record, and the numbers go on', async (t) 
   assert.deepEqual([findings, warnings.map(({ kind }) => kind)], [[], ['clock', 'clock', 'clock']]);
 });
 
+test('C-17 a clock that was set and set back between two records of one second is on record twice', async (t) => {
+  const rig = new JournalRig(t);
+  const scribe = rig.open({ upkeep: false });
+  await scribe.append(line('a'), 'os');
+  for (const jump of [3_600_000, -3_600_000]) {
+    rig.clock.wall += jump;
+    await scribe.append(line('a'), 'os');
+  }
+  assert.deepEqual(rig.kinds(), ['started', 'a', 'clock', 'a', 'clock', 'a']);
+  await scribe.close();
+});
+
 /** A disk whose syncs end when the test says so, and how it says. */
 type SlowDisk = {
   readonly disk: Pick<Disk, 'sync' | 'syncDir'>;

@@ -41,12 +41,13 @@ const refused: Answer = { kind: 'error', text: '{"code":1,"message":"no"}' as Js
 
 function storeOf(bounds: { sessionsMax?: number; perCallerMax?: number } = {}) {
   const ended: string[] = [];
+  const clock = { now: 0 };
   const store = new SessionStore({
-    clock: { steadyMs: () => 0, wallMs: () => 0 },
+    clock: { steadyMs: () => clock.now, wallMs: () => 0 },
     bounds: { sessionsMax: 10, perCallerMax: 10, idleMs: 1000, ...bounds },
     onEnd: ({ id }) => ended.push(id),
   });
-  return { store, ended };
+  return { store, ended, clock };
 }
 
 describe('a session that stands before it is initialized', () => {
@@ -139,5 +140,45 @@ describe('a standing stream without event ids', () => {
     store.end(session);
     assert.equal(closed, 1);
     assert.equal(session.deliver('too late' as RedactedJson), 'gone');
+  });
+});
+
+describe('a session that nobody uses', () => {
+  it('has all of its time when its stream breaks, however long that was open', () => {
+    const { store, ended, clock } = storeOf();
+    const session = store.open(alice, 'fx');
+    store.agree(callIn(session), agreedOn('2025-11-25'));
+    const reader = { send: () => 'sent' as const, mark: () => undefined, close: () => undefined };
+    session.standing.readOn(reader, false);
+    const lookAt = (now: number): number => {
+      clock.now = now;
+      return store.sweep(() => false);
+    };
+    for (let now = 500; now <= 10_000; now += 500) assert.equal(lookAt(now), 0);
+    session.standing.leave(reader);
+    assert.equal(lookAt(10_900), 0, 'its client may come back for the rest');
+    assert.equal(lookAt(11_100), 1);
+    assert.deepEqual(ended, [session.id]);
+  });
+
+  it('has all of its time when its last call is over', () => {
+    const { store, clock } = storeOf();
+    const session = store.open(alice, 'fx');
+    store.agree(callIn(session), agreedOn('2025-11-25'));
+    clock.now = 5000;
+    assert.equal(
+      store.sweep((it) => it === session),
+      0,
+    );
+    clock.now = 5900;
+    assert.equal(
+      store.sweep(() => false),
+      0,
+    );
+    clock.now = 6100;
+    assert.equal(
+      store.sweep(() => false),
+      1,
+    );
   });
 });

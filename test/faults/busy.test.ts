@@ -1,13 +1,12 @@
 /**
  * Work that grows with a message: patterns of the owner's, detectors, conditions, on the largest message that is let in. Every
- * call ends with an answer or a reason, a denial is not dodged by being too long to read, and others are served meanwhile.
- *
- * How long others waited is a figure, and no assertion: a test that fails on a busy machine proves nothing.
+ * call ends with an answer or a reason, a denial is not dodged by being too long to read, what takes too long is no leave, and
+ * others are served meanwhile. How long they waited is asserted in the whole run alone.
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { rawEnv, rule, serving, TestDaemon, type Rpc } from '../support/daemon.ts';
+import { rawEnv, rule, serving, TestDaemon, textOf, type Rpc } from '../support/daemon.ts';
 import { figure, isWhole } from '../support/faults.ts';
 import { went } from './support/history.ts';
 import { verified } from './support/verified.ts';
@@ -27,11 +26,32 @@ const texts: Readonly<Record<string, string>> = {
 };
 
 const redacting = `[[redact]]\nname = "staff"\nwhat = ["pii"]\npatterns = ["EMP-[0-9]{6}(?:[a-z]+[0-9]*){1,20}x"]\ndirection = "both"\n`;
-const open = serving('answers', `sharing = "all"\n${rule('allow', ['echo', 'list_dir'])}${redacting}`);
+const passing = `sharing = "all"\n${rule('allow', ['echo', 'list_dir'])}`;
+const detecting = `[[redact]]\nname = "persons"\nwhat = ["pii"]\ndirection = "both"\n`;
+const open = serving('answers', passing + detecting);
+const staff = serving('answers', passing + redacting);
+/** Near the most that an owner's patterns read of one message (128 KiB): what is longer is refused, and not looked through. */
+const readable = 120 * 1024;
 const guarded = serving(
   'answers',
   `sharing = "all"\n${rawEnv}${rule('allow', ['echo'])}` +
     `[[rule]]\nname = "no such text"\nverdict = "deny"\ntools = ["echo"]\n[rule.args]\n"text" = { matches = "[^!]*forbidden" }\n`,
+);
+
+type Watched = { readonly worst: number; readonly count: number; readonly failures: number };
+
+/** More to do than a condition may take: a step for each character and each of these instructions. */
+const costly = serving(
+  'answers',
+  `sharing = "all"\n${rawEnv}` +
+    rule('allow', ['echo'], '[rule.args]\n"text" = { matches = "[^!]*" }\n') +
+    rule('allow', ['list_dir']) +
+    `[[rule]]\nname = "no such list"\nverdict = "deny"\ntools = ["list_dir"]\n[rule.args]\n"texts.*" = { matches = "[^!]{0,800}forbidden" }\n`,
+);
+/** From each match on it reads to the end in vain. */
+const patterned = serving(
+  'answers',
+  `sharing = "all"\n${rawEnv}${rule('allow', ['echo'])}[[redact]]\nname = "all"\npatterns = ["(?:a[^!]*!)|a"]\ndirection = "both"\n`,
 );
 
 /** Asks from a thread of its own, again and again, whether mcpd is alive, and remembers the longest silence. */
@@ -41,24 +61,22 @@ class Watch {
   constructor(url: string) {
     this.#worker = new Worker(
       `const { parentPort, workerData } = require('node:worker_threads');
-       let worst = 0, count = 0, on = true;
+       let worst = 0, count = 0, failures = 0, on = true;
        parentPort.once('message', () => { on = false; });
        (async () => {
          while (on) {
            const at = performance.now();
-           await fetch(workerData).then((it) => it.text()).catch(() => undefined);
+           await fetch(workerData).then((it) => it.text()).catch(() => failures++);
            worst = Math.max(worst, performance.now() - at); count++;
          }
-         parentPort.postMessage({ worst, count });
+         parentPort.postMessage({ worst, count, failures });
        })();`,
       { eval: true, workerData: url },
     );
   }
 
-  async end(): Promise<{ readonly worst: number; readonly count: number }> {
-    const told = new Promise<{ worst: number; count: number }>((resolve) =>
-      this.#worker.once('message', resolve),
-    );
+  async end(): Promise<Watched> {
+    const told = new Promise<Watched>((resolve) => this.#worker.once('message', resolve));
     this.#worker.postMessage('end');
     const seen = await told;
     await this.#worker.terminate();
@@ -73,36 +91,91 @@ function explicit(name: string, { status, body }: Rpc): void {
   assert.doesNotMatch(body.error?.message ?? '', /mistake/, name);
 }
 
+/** Whether others noticed, and how much. */
+async function beside(daemon: TestDaemon, work: () => Promise<void>): Promise<number> {
+  const watch = new Watch(`${daemon.url}/healthz`);
+  await work();
+  const { worst, count, failures } = await watch.end();
+  assert.ok(count > 0 && failures === 0, `${failures} of ${count} looks failed`);
+  return worst;
+}
+
 describe('C-22 large messages', () => {
   it(
     'C-22 patterns, detectors and conditions on the largest message: an answer or a reason, and nobody else waits for it',
     { timeout: 600_000 },
     async (t) => {
-      await using daemon = await TestDaemon.start({ servers: { open, guarded }, canaries: false });
+      await using daemon = await TestDaemon.start({ servers: { open, staff, guarded } });
       const [free, judged] = [await daemon.session('open'), await daemon.session('guarded')];
+      const sought = await daemon.session('staff');
       let worst = 0;
+      const made = { detectors: 0, patterns: 0 };
       for (const [name, text] of Object.entries(texts).slice(isWhole ? 0 : -2)) {
-        const watch = new Watch(`${daemon.url}/healthz`);
-        const [large, denied, small] = await Promise.all([
-          free.call('echo', { text }),
-          judged.call('echo', { text: `${text}forbidden` }),
-          free.call('list_dir'),
-        ]);
-        const seen = await watch.end();
-        explicit(name, large);
-        explicit(name, denied);
-        assert.equal(went(denied), false, `${name}: too long to be read, and so not denied`);
-        assert.equal(went(small), true, `${name}: a small call of somebody else`);
-        assert.ok(seen.count > 0);
-        worst = Math.max(worst, seen.worst);
-        t.diagnostic(
-          `${name}: ${went(large) ? 'made' : 'refused'}; others waited ${Math.round(seen.worst)} ms at most`,
-        );
+        const waited = await beside(daemon, async () => {
+          const [large, unread, read, denied, small] = await Promise.all([
+            free.call('echo', { text }),
+            sought.call('echo', { text }),
+            sought.call('echo', { text: text.slice(0, readable) }),
+            judged.call('echo', { text: `${text}forbidden` }),
+            free.call('list_dir'),
+          ]);
+          for (const reply of [large, unread, read, denied]) explicit(name, reply);
+          assert.equal(went(denied), false, `${name}: too long to be read, and so not denied`);
+          assert.equal(went(small), true, `${name}: a small call of somebody else`);
+          if (went(large)) made.detectors++;
+          if (went(read)) made.patterns++;
+          const told = [large, unread, read].map((it) => (went(it) ? 'made' : textOf(it).slice(0, 80)));
+          t.diagnostic(`${name}: ${told.join('; ')}`);
+        });
+        worst = Math.max(worst, waited);
+        t.diagnostic(`${name}: others waited ${Math.round(waited)} ms at most`);
       }
+      assert.ok(made.detectors > 0 && made.patterns > 0, `all were turned away: ${JSON.stringify(made)}`);
+      figure(
+        'C-22',
+        'large messages made, looked through by detectors and by patterns',
+        Object.values(made).join(', '),
+      );
       assert.ok(!daemon.raw().includes('forbidden'), 'a denied text went out');
       figure('C-22', 'the longest that others waited, ms', Math.round(worst));
+      if (isWhole) assert.ok(worst <= 250, `others waited ${worst} ms`);
       assert.equal(await daemon.end(), 0);
       await verified(daemon, 'after large messages');
+    },
+  );
+
+  it(
+    'C-22 a condition or a pattern that takes too long is a refusal: no leave, no way past a denial, and nothing goes out',
+    { timeout: 600_000 },
+    async (t) => {
+      await using daemon = await TestDaemon.start({ servers: { costly, patterned } });
+      const [judged, redacted] = [await daemon.session('costly'), await daemon.session('patterned')];
+      const piece = 32 * 1024;
+      const long = 'a'.repeat(size - 64);
+      const many = Array.from({ length: Math.floor(long.length / piece) }, () => 'a'.repeat(piece - 16));
+      // Both would fit, were there time to look.
+      const cases = [
+        ['leave', judged, 'echo', { text: long }, { text: 'aaa' }],
+        ['denial', judged, 'list_dir', { texts: many }, { texts: ['aaa', 'aaa'] }],
+        ['pattern', redacted, 'echo', { text: long.slice(0, readable) }, { text: 'bbb' }],
+      ] as const;
+      let worst = 0;
+      for (const [name, session, tool, large, small] of cases) {
+        assert.equal(went(await session.call(tool, small)), true, `${name}: what is soon looked at`);
+        const before = daemon.raw().length;
+        const waited = await beside(daemon, async () => {
+          const reply = await session.call(tool, large);
+          explicit(name, reply);
+          assert.equal(went(reply), false, `${name}: what would take too long went out`);
+          t.diagnostic(`${name}: ${textOf(reply)}`);
+        });
+        assert.doesNotMatch(daemon.raw().slice(before), /tools\/call/, name);
+        figure('C-22', `too long for a ${name}: others waited, ms`, Math.round(waited));
+        worst = Math.max(worst, waited);
+      }
+      if (isWhole) assert.ok(worst <= 250, `others waited ${worst} ms`);
+      assert.equal(await daemon.end(), 0);
+      await verified(daemon, 'after what took too long');
     },
   );
 });

@@ -29,7 +29,7 @@ const server = serving(
 describe('C-17 the wall clock jumps', { skip: unmovable }, () => {
   for (const { name, seconds } of isWhole ? jumps : jumps.slice(-1))
     it(`C-17 ${name}: limits, questions and servers stay, and the journal shows it`, async () => {
-      await using daemon = await TestDaemon.start({ servers: { fx: server }, canaries: false, boot: false });
+      await using daemon = await TestDaemon.start({ servers: { fx: server }, boot: false });
       const clock = new FalseClock(daemon.dir);
       await boot(daemon, { env: clock.env });
       const first = await daemon.status('fx');
@@ -75,6 +75,12 @@ describe('C-17 the wall clock jumps', { skip: unmovable }, () => {
         .map(({ time }, n) => Date.parse(time) - Date.parse(records[n]?.time ?? ''));
       const seen = steps.filter((step) => Math.abs(step) > 1000 * 1800).length;
       assert.ok(seen >= seconds.length, `${seen} of ${seconds.length} jumps are on record`);
+      // The journal says so itself, and by how much, so that nobody has to guess it from the times.
+      const minutes = (ms: unknown): number => Math.round(Number(ms) / 60_000);
+      assert.deepEqual(
+        daemon.journal().flatMap(({ kind, jumpMs }) => (kind === 'clock' ? [minutes(jumpMs)] : [])),
+        seconds.map((offset, n) => (offset - (seconds[n - 1] ?? 0)) / 60),
+      );
       // How long something took is measured, not subtracted.
       for (const { seq, durationMs = 0 } of records)
         assert.ok(durationMs >= 0 && durationMs < 600_000, `record ${seq} took ${durationMs} ms`);

@@ -10,6 +10,8 @@ import { Authority, noOpenssl } from '../front/certificates.ts';
 import { Caller, descriptorsOf, dial, operate, pressureOn, quantile, statusOf } from '../load/flood.ts';
 import { alive, freePort, parentOf, processes, rule, serving, TestDaemon, until } from '../support/daemon.ts';
 import { figure, isWhole, times } from '../support/faults.ts';
+import { verified } from './support/verified.ts';
+import { heapAfterCollection, Watched } from './support/watch.ts';
 
 const shared = serving('answers', `sharing = "all"\nconcurrency = 512\n${rule('allow', ['*'])}`);
 const settled = (daemon: TestDaemon, files: number): Promise<void> =>
@@ -24,7 +26,6 @@ describe('D-04 connections that come and go', { skip: noOpenssl }, () => {
     const { cert, key } = corp.issue('server', { names: 'IP:127.0.0.1', usage: 'serverAuth' });
     const port = await freePort();
     await using daemon = await TestDaemon.start({
-      canaries: false,
       servers: { fx: shared },
       daemon: `[listen.mutual_tls]\nport = ${port}\ncert = "${cert}"\nkey = "${key}"\nclient_ca = "${corp.cert}"\n[listen.mutual_tls.callers]\n"dns:a.example" = "a"\n`,
     });
@@ -60,13 +61,14 @@ describe('D-04 connections that come and go', { skip: noOpenssl }, () => {
       descriptorsOf(daemon.pid) - files,
     );
     assert.equal((await fetch(`${daemon.url}/healthz`)).status, 200);
+    assert.equal(await daemon.end(), 0);
+    await verified(daemon, 'D-04');
   });
 });
 
 describe('C-15 more connections than there is room for', () => {
   it('C-15 those who say nothing give way, who is at work stays, and health is answered at the worst', async () => {
     await using daemon = await TestDaemon.start({
-      canaries: false,
       servers: { fx: shared },
       daemon: '[overload]\nconnections_max = 16\n[log]\nlevel = "info"\n',
     });
@@ -92,6 +94,8 @@ describe('C-15 more connections than there is room for', () => {
     busy.leave();
     await until('there is room again', async () => (await caller.call('echo', { text: 'x' })).status === 200);
     caller.leave();
+    assert.equal(await daemon.end(), 0);
+    await verified(daemon, 'C-15');
   });
 });
 
@@ -109,7 +113,6 @@ async function answerOf({ port }: TestDaemon, path: string): Promise<number> {
 describe('A-13 slow clients', () => {
   it('A-13 that never end their head or their body are closed, and a client like any other does not notice', async () => {
     await using daemon = await TestDaemon.start({
-      canaries: false,
       servers: { fx: shared },
       daemon: `[requests]\nheaders_within = "${times(500, 15_000)}ms"\nread_within = "${times(1, 30)}s"\n`,
     });
@@ -131,6 +134,8 @@ describe('A-13 slow clients', () => {
     if (isWhole) assert.ok(quantile(ms, 0.99) <= 500);
     caller.leave();
     await settled(daemon, files);
+    assert.equal(await daemon.end(), 0);
+    await verified(daemon, 'A-13');
   });
 });
 
@@ -151,18 +156,30 @@ function drip({ port, key }: TestDaemon, at: number): Socket {
 }
 
 describe('D-05 restarts and reloads', () => {
-  it('D-05 leave no zombie, no descriptor and no listener behind', async () => {
-    await using daemon = await TestDaemon.start({ canaries: false, servers: { fx: shared } });
+  it('D-05 leave no zombie, no descriptor and no listener behind, and the heap as it was', async () => {
+    // Nobody asks for its health: there is none while the one server is started again.
+    await using watched = await Watched.start({
+      servers: { fx: shared },
+      collectEveryMs: 1000,
+      unprobed: true,
+    });
+    const { daemon } = watched;
     const restarts = times(3, 500);
     const reloads = times(10, 2000);
     await operate(daemon, 'restart', { server: 'fx' });
     await until('it runs', async () => isReady(daemon));
     const files = descriptorsOf(daemon.pid);
+    // A first fifth to warm up.
+    let before = 0;
     for (let at = 0; at < restarts; at++) {
+      if (isWhole && at === restarts / 5) before = await heapAfterCollection(watched);
       await operate(daemon, 'restart', { server: 'fx' });
       await until('it runs again', async () => isReady(daemon), 600);
     }
+    const afterRestarts = isWhole ? await heapAfterCollection(watched) : 0;
+    let reloading = 0;
     for (let at = 0; at < reloads; at++) {
+      if (isWhole && at === reloads / 5) reloading = await heapAfterCollection(watched);
       daemon.write('servers/fx.toml', `${shared}\n# ${at}\n`);
       await operate(daemon, 'reload', {});
     }
@@ -175,6 +192,21 @@ describe('D-05 restarts and reloads', () => {
     );
     assert.deepEqual(zombies, []);
     assert.doesNotMatch(daemon.output + daemon.log(), /MaxListeners/);
+    if (isWhole) {
+      // What the four fifths after the warm-up added, of the restarts and of the reloads that go with each hundred of them.
+      const hundreds = (restarts * 4) / 500;
+      const slope = (afterRestarts - before) / hundreds;
+      const more = ((await heapAfterCollection(watched)) - reloading) / hundreds;
+      figure('D-05', 'heap more for each 100 restarts', `${slope.toFixed(2)} MiB`);
+      figure('D-05', `and for the ${(reloads * 100) / restarts} reloads with them`, `${more.toFixed(2)} MiB`);
+      assert.ok(
+        slope + more <= 1,
+        `${slope} MiB for each 100 restarts, ${more} MiB for the reloads with them`,
+      );
+    }
+    assert.equal(await watched.end(), 0);
+    assert.equal(watched.seen.zombies, 0);
+    await verified(daemon, 'D-05');
   });
 });
 

@@ -7,7 +7,7 @@
  */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { TestDaemon, until } from '../support/daemon.ts';
 import { figure, isWhole } from '../support/faults.ts';
@@ -20,14 +20,17 @@ const skip = untraceable();
 /** More system calls than one life makes; a loop without an end would say nothing. */
 const callsMax = 400;
 
-/** Every file of the state that is written in place or replaced, with the names that it has on the way. */
+/**
+ * Every file of the state that is written in place or replaced, with the names that it has on the way. Those beside a database
+ * are gone after a clean end, and what a switch is committed to is one of them.
+ */
 function paths(state: string): string[] {
   const under = (dir: string): string[] =>
     readdirSync(dir, { withFileTypes: true }).flatMap((it) => {
       const path = join(dir, it.name);
       // The log is no promise, and the socket and its token are made anew by every start.
       if (it.isDirectory()) return ['log', 'control'].includes(it.name) ? [] : [path, ...under(path)];
-      return it.isFile() ? [path, `${path}.new`] : [];
+      return it.isFile() ? ['', '.new', '-wal', '-shm', '-journal'].map((end) => path + end) : [];
     });
   const found = under(state);
   const next = found
@@ -40,8 +43,10 @@ describe('C-11 a crash at any input or output on journal and state', { skip, tim
   let daemon: TestDaemon;
   let history: History;
   let known: string[] = [];
+  /** The last words of each tracer that killed: where the daemon died. */
+  const places: string[] = [];
   before(async () => {
-    daemon = await TestDaemon.start({ servers: { fx: recorded }, canaries: false, boot: false });
+    daemon = await TestDaemon.start({ servers: { fx: recorded }, boot: false });
     history = new History(daemon);
     const launched = await boot(daemon);
     await live();
@@ -87,6 +92,7 @@ describe('C-11 a crash at any input or output on journal and state', { skip, tim
     if (!died) assert.equal(launched.end?.code, 0, `it ended otherwise at N=${n}: ${daemon.output}`);
     await until('the tracer is gone', () => !isTraced(launched.child.pid ?? 0));
     history.checkRecords();
+    if (died) places.push(lastCall(killing.told()));
     return died;
   }
 
@@ -106,6 +112,7 @@ describe('C-11 a crash at any input or output on journal and state', { skip, tim
   it('C-11 in the middle of its work', { timeout: 3_600_000 }, async (t) => {
     let deaths = 0;
     let n = 1;
+    places.length = 0;
     for (; n < callsMax; n += isWhole ? 1 : Math.max(4, n * 3)) {
       const died = await dieAt(n);
       if (!died) break;
@@ -115,14 +122,24 @@ describe('C-11 a crash at any input or output on journal and state', { skip, tim
     t.diagnostic(`${deaths} deaths, the last N=${n} fired in no call; ${history.acknowledged.length} calls`);
     figure('C-11', 'deaths at work', deaths);
     figure('C-11', 'calls acknowledged', history.acknowledged.length);
+    const hit = namesIn(places);
+    figure('C-11', 'files it died at, at work', hit.join(', '));
     assert.ok(n < callsMax, 'every N fired; there is no telling that all were tried');
-    assert.ok(deaths >= 3);
+    assert.ok(deaths >= (isWhole ? 40 : 3), `${deaths} deaths`);
+    // What a switch and a record are written to were among them.
+    if (isWhole)
+      for (const file of [/state\.db-wal$/, /journal-\d+\.jsonl$/])
+        assert.ok(
+          hit.some((name) => file.test(name)),
+          `no death at ${String(file)}, only at ${hit.join(', ')}`,
+        );
   });
 
   it('C-11 at its first start', { timeout: 3_600_000 }, async (t) => {
     const keys = readFileSync(join(daemon.state, 'keys.json'));
     let deaths = 0;
     let n = 1;
+    places.length = 0;
     for (; n < callsMax; n += isWhole ? 1 : 10) {
       for (const name of readdirSync(daemon.state))
         if (name !== 'keys.json') rmSync(join(daemon.state, name), { recursive: true, force: true });
@@ -134,6 +151,7 @@ describe('C-11 a crash at any input or output on journal and state', { skip, tim
       await end(launched);
       await until('the tracer is gone', () => !isTraced(launched.child.pid ?? 0));
       if (launched.end?.signal !== 'SIGKILL') break;
+      places.push(lastCall(killing.told()));
       deaths++;
       const again = launch(daemon);
       await until(`after a death at N=${n} of the first start it runs`, async () => {
@@ -145,9 +163,22 @@ describe('C-11 a crash at any input or output on journal and state', { skip, tim
     }
     t.diagnostic(`${deaths} deaths`);
     figure('C-11', 'deaths at the first start', deaths);
-    assert.ok(deaths >= (isWhole ? 5 : 1));
+    figure('C-11', 'files it died at, at the first start', namesIn(places).join(', '));
+    if (isWhole) assert.ok(namesIn(places).some((name) => name.endsWith('state.db-wal')));
+    assert.ok(deaths >= (isWhole ? 40 : 1));
   });
 });
+
+/** With the names of its files (`strace -y`). */
+function lastCall(log: string): string {
+  return log.split('\n').findLast((line) => line.includes('(')) ?? '';
+}
+
+/** Of files, without their folders. */
+function namesIn(calls: readonly string[]): string[] {
+  const names = calls.flatMap((call) => /<([^>]*)>|"([^"]*)"/.exec(call)?.slice(1) ?? []);
+  return [...new Set(names.filter((name) => name !== undefined).map((name) => basename(name)))].sort();
+}
 
 function isTraced(pid: number): boolean {
   try {

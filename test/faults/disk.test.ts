@@ -41,11 +41,20 @@ async function nothingIsMade(daemon: TestDaemon, session: TestSession): Promise<
     assert.equal(reply.body.error?.code, auditUnavailable);
     assert.ok(Number(reply.headers.get('retry-after')) >= 1);
   }
-  assert.ok(!daemon.raw().slice(made).includes('must not go out'));
   await until('readiness is false', async () => (await readiness(daemon)).status === 503);
+  const { reasons } = await readiness(daemon);
+  assert.ok(reasons?.includes('journal'), `why it is not ready: ${reasons?.join(' ')}`);
+  const bare = await fetch(`${daemon.url}/readyz`);
+  assert.deepEqual(
+    [bare.status, await bare.json()],
+    [503, { status: 'unhealthy' }],
+    'a stranger is not told',
+  );
   assert.equal((await fetch(`${daemon.url}/healthz`)).status, 200);
   const status = await operate(daemon, 'status');
   assert.match(JSON.stringify(status['because']), /journal cannot be written/);
+  // Whatever was asked for, also while it was found out how things stand: the child has read no call since.
+  assert.doesNotMatch(daemon.raw().slice(made), /tools\/call/);
 }
 
 /** The switch works although it cannot be recorded, and whoever threw it is told. */
@@ -76,6 +85,13 @@ async function itComesBack(history: History, session: TestSession): Promise<void
   await verified(daemon, 'after the disk was full');
 }
 
+/** It stops as it should, what was acknowledged is on record, and the journal is whole. */
+async function endsWell(history: History): Promise<void> {
+  assert.equal(await history.daemon.end(), 0);
+  history.checkRecords();
+  await verified(history.daemon, 'after the disk was full');
+}
+
 describe('the disk of the journal is full', () => {
   it(
     'C-12 on a disk of 64 KiB: calls are refused and not made, and all comes back by itself',
@@ -84,7 +100,6 @@ describe('the disk of the journal is full', () => {
       let disk: SmallDisk | undefined;
       await using daemon = await TestDaemon.start({
         servers: { fx: recorded },
-        canaries: false,
         prepare: ({ state }) => {
           disk = new SmallDisk(join(state, 'audit'), '64k');
         },
@@ -102,6 +117,7 @@ describe('the disk of the journal is full', () => {
       await daemon.end('SIGKILL');
       await boot(daemon);
       await history.checkSwitch(await daemon.session('fx'));
+      await endsWell(history);
     },
   );
 
@@ -110,7 +126,6 @@ describe('the disk of the journal is full', () => {
   it('C-12 files may not grow (ulimit -f): the same', { skip: noLimit }, async () => {
     await using daemon = await TestDaemon.start({
       servers: { fx: recorded },
-      canaries: false,
       boot: false,
       daemon: '[log]\nlevel = "error"\n',
     });
@@ -123,6 +138,7 @@ describe('the disk of the journal is full', () => {
     await switchStillWorks(history);
     execFileSync('prlimit', ['--pid', String(daemon.pid), '--fsize=unlimited']);
     await itComesBack(history, session);
+    await endsWell(history);
   });
 
   it(
@@ -131,7 +147,6 @@ describe('the disk of the journal is full', () => {
     async () => {
       await using daemon = await TestDaemon.start({
         servers: { fx: recorded },
-        canaries: false,
         boot: false,
       });
       const first = await boot(daemon);
@@ -153,7 +168,6 @@ describe('the disk of the journal is full', () => {
       let unbind = () => undefined as void;
       await using daemon = await TestDaemon.start({
         servers: { fx: recorded },
-        canaries: false,
         cleanUp: () => unbind(),
       });
       const history = new History(daemon);
@@ -171,8 +185,7 @@ describe('the disk of the journal is full', () => {
         'calls are made again',
         async () => textOf(await session.call('echo', { text: 'a' })) === 'a',
       );
-      history.checkRecords();
-      await verified(daemon, 'after the device was gone');
+      await endsWell(history);
     },
   );
 });
@@ -182,7 +195,6 @@ describe('the disk of the state is full', { skip }, () => {
     const disks: SmallDisk[] = [];
     await using daemon = await TestDaemon.start({
       servers: { fx: recorded },
-      canaries: false,
       daemon: '[log]\nlevel = "error"\n',
       prepare: ({ state }) => {
         // The journal has a disk of its own, or no call could show whether the switch is in force.
@@ -226,7 +238,6 @@ describe('the disk of the state is full', { skip }, () => {
     assert.equal(went(await after.call('list_dir')), false, 'a restart did not forget it');
     const off = JSON.stringify((await operate(daemon, 'status'))['switches']);
     for (const tool of kept) assert.ok(off.includes(`"${tool}"`), `${tool} was said to be kept`);
-    history.checkRecords();
-    await verified(daemon, 'after the state disk was full');
+    await endsWell(history);
   });
 });

@@ -12,6 +12,8 @@ import { Watched } from './support/watch.ts';
 
 const inFlight = 50;
 const drainMs = times(1200, 3000);
+/** The longest that the event loop may ever be late. */
+const atOnceMs = 250;
 const policy = (sharing: string): string =>
   serving(
     'answers',
@@ -72,8 +74,7 @@ async function drained(signal: NodeJS.Signals): Promise<void> {
   for (const [n, deed] of deeds.entries())
     if (n % 2 === 0) assert.equal(deed.said, 'done');
     else assert.equal(deed.end, 'failed', `${deed.end} ${deed.said}`);
-  await watched.gone(old);
-  assert.deepEqual(old.filter(alive), []);
+  assert.deepEqual(old.filter(alive), [], 'nothing outlives the daemon, not for a moment');
   const journal = new JournalTail(daemon).read();
   assert.deepEqual(journal.wrong, []);
   assert.deepEqual(journal.endless(), [], 'every call that went out has its end on record');
@@ -81,6 +82,10 @@ async function drained(signal: NodeJS.Signals): Promise<void> {
   assert.equal(await verifyJournal(daemon), '');
   figure('C-09', `${signal}: refused after ms`, Math.round(refusedAfterMs));
   figure('C-09', `${signal}: last answer after ms (drain ${drainMs})`, Math.round(tookMs));
-  if (isWhole) assert.ok(tookMs <= drainMs + 1000, `${tookMs} ms`);
+  if (isWhole) {
+    assert.ok(refusedAfterMs <= atOnceMs, `refused only after ${refusedAfterMs} ms`);
+    // When the drain is over, whoever still waits is told; what is allowed beyond it is the way of that message.
+    assert.ok(tookMs <= drainMs + atOnceMs, `${tookMs} ms`);
+  }
   [...callers, late].forEach((caller) => caller.hangUp());
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Caller, noise, pressureOn, quantile } from '../load/flood.ts';
 import { projectRoot, rule, serving, TestDaemon, until } from '../support/daemon.ts';
 import { figure, isWhole, times } from '../support/faults.ts';
+import { verified } from './support/verified.ts';
 
 const shared = `sharing = "all"\nconcurrency = 16\n${rule('allow', ['*'], 'upcalls = ["*"]')}`;
 const loud = `command = "$NODE"\nargs = [${JSON.stringify(join(projectRoot, 'test', 'load', 'shouting-child.ts'))}]\n${shared}`;
@@ -26,7 +27,6 @@ async function p99(caller: Caller, forMs: number): Promise<number> {
 describe('D-11 noise', () => {
   it('D-11 of one caller is its own: the others are let in, and hardly later', async () => {
     await using daemon = await TestDaemon.start({
-      canaries: false,
       servers: { fx: serving('answers', shared) },
       daemon: '[overload]\nrequests_max = 24\nper_caller_max = 12\n[log]\nlevel = "info"\n',
     });
@@ -43,11 +43,12 @@ describe('D-11 noise', () => {
     figure('D-11', 'a call (p99) beside a noisy caller', `${during.toFixed(1)} ms`);
     if (isWhole) assert.ok(during <= 2 * before, `${during} ms beside noise, ${before} ms without`);
     quiet.leave();
+    assert.equal(await daemon.end(), 0);
+    await verified(daemon, 'D-11');
   });
 
   it('D-11 of one child is its own: calls of others are hardly later', async () => {
     await using daemon = await TestDaemon.start({
-      canaries: false,
       servers: { fx: serving('answers', shared), loud },
       daemon: '[log]\nlevel = "info"\n',
     });
@@ -76,5 +77,7 @@ describe('D-11 noise', () => {
       figure('D-11', 'the same with 1 MiB all the time', `${(await beside(2 ** 20)).toFixed(1)} ms`);
     }
     quiet.leave();
+    assert.equal(await daemon.end(), 0);
+    await verified(daemon, 'D-11');
   });
 });

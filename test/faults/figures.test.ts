@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { inserted, readFigures, tableOf } from './figures.ts';
+import { leftOut } from './left-out.ts';
 
 describe('the figures of a run', () => {
   const written = [
@@ -25,5 +26,20 @@ describe('the figures of a run', () => {
     assert.equal(filled, 'before\n<!-- figures -->\n\nnew\n\n<!-- /figures -->\nafter\n');
     assert.equal(inserted(filled ?? '', 'new'), filled);
     assert.equal(inserted('no place', 'new'), undefined);
+  });
+});
+
+describe('a test that was left out', () => {
+  const skipped = (name: string): string[] => leftOut(`\n  skipped: ${name} (needs strace)\n\n1 passed\n`);
+
+  it('makes a whole run red where a release waits for it, or where nobody said that it does not', () => {
+    for (const name of ['C-11 a crash', 'the disk does not say yes', 'C-17 and C-10 together', 'C-99 new'])
+      assert.deepEqual(skipped(name), [`${name} (needs strace)`]);
+  });
+
+  it('is said and no more where a release can do without', () => {
+    for (const name of ['C-17 the wall clock jumps', 'D-04 connections', 'C-15 or C-16'])
+      assert.deepEqual(skipped(name), []);
+    assert.deepEqual(leftOut('..\n✖ C-11 a crash\n  C-11 skipped: not at the margin\n'), []);
   });
 });

@@ -7,9 +7,10 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { rawEnv, rule, serving, TestDaemon, until, type Rpc, type TestSession } from '../support/daemon.ts';
-import { figure, times } from '../support/faults.ts';
+import { figure, isWhole, times } from '../support/faults.ts';
 import { History, journalText, operate, went } from './support/history.ts';
 import { boot, readiness } from './support/launch.ts';
+import { probe, type Probed } from './support/prober.ts';
 import { Attached, untraceable } from './support/strace.ts';
 import { verified } from './support/verified.ts';
 import { onlyWhole } from './support/whole.ts';
@@ -29,14 +30,18 @@ async function withFault(
   work: (rig: {
     daemon: TestDaemon;
     session: TestSession;
+    /** The key of somebody else. */
+    other: string;
     history: History;
     fault: Attached;
     files: number;
   }) => Promise<void>,
+  more = '',
 ): Promise<void> {
-  await using daemon = await TestDaemon.start({ servers: { fx: server }, canaries: false, boot: false });
+  await using daemon = await TestDaemon.start({ servers: { fx: server }, daemon: more, boot: false });
   await boot(daemon, { env: { UV_THREADPOOL_SIZE: '1' } });
   const history = new History(daemon);
+  const other = more === '' ? daemon.key : await daemon.addKey('another');
   // Before the fault: to open a session is no call that this is about.
   const session = await daemon.session('fx');
   await history.call(session);
@@ -50,11 +55,20 @@ async function withFault(
       join(daemon.state, 'audit', `journal-${String(n + 1).padStart(6, '0')}.jsonl`),
     ),
   );
+  const stop = probe(daemon.url);
+  let health: Probed;
   try {
-    await work({ daemon, session, history, fault, files });
+    await work({ daemon, session, other, history, fault, files });
   } finally {
+    health = await stop();
     await fault.off();
   }
+  assert.ok(health.failures === 0 && health.answers > 0, `whether it lives: ${JSON.stringify(health)}`);
+  figure(how.startsWith('delay') ? 'C-14' : 'C-13', `health worst ms, ${how}`, health.worstMs);
+  // The disk is waited for in a thread, and never by the loop.
+  if (isWhole) assert.ok(health.worstMs <= 250, `health took ${health.worstMs} ms`);
+  assert.equal(await daemon.end(), 0);
+  await verified(daemon, 'at the end');
 }
 
 /** How many writing calls the child has seen. */
@@ -63,6 +77,16 @@ const made = (daemon: TestDaemon) => daemon.raw().split('"name":"echo"').length 
 /** How many of their records are written, whether or not the disk has them. */
 const intents = (daemon: TestDaemon) => journalText(daemon).split('"phase":"intent"').length - 1;
 
+/** What the child saw, and what its records say, in their order: texts of calls. */
+const orderMade = (daemon: TestDaemon) => daemon.raw().match(/t-[0-9a-f-]{36}/g) ?? [];
+const orderRecorded = (daemon: TestDaemon) =>
+  daemon
+    .journal()
+    .filter(({ kind }) => kind === 'decision')
+    .map(({ resources }) => (resources as { text?: string } | undefined)?.text ?? '')
+    .filter((text) => text.startsWith('t-'));
+
+const turnedAway = ({ status, body }: Rpc) => status === 429 && body.error?.code === 1429;
 const refused = ({ status, body }: Rpc) => status === 503 && body.error?.code === 1510;
 
 describe('the disk does not say yes', { skip }, () => {
@@ -140,33 +164,48 @@ describe('the disk does not say yes', { skip }, () => {
       figure('C-14', `syncs for ${slow.length} calls`, fault.fired());
       await fault.off();
       history.checkRecords();
+      assert.deepEqual(orderMade(daemon), orderRecorded(daemon), 'made in another order than recorded');
       await verified(daemon, 'after slow syncs');
     });
   });
 
   it(
-    'C-14 a disk that hangs: the line before it is bounded, and whoever finds it full is told so',
+    'C-14 a disk that hangs: as many calls wait as may be under way, the next is told so at once, and all of them soon',
     { skip: onlyWhole },
     async (t) => {
-      await withFault('delay_enter=60000000', async ({ daemon, fault }) => {
-        const session = await daemon.session('fx');
+      const perCaller = 200;
+      const bounds = `[overload]\nrequests_max = ${2 * perCaller + 50}\nper_caller_max = ${perCaller}\n`;
+      const work: Parameters<typeof withFault>[1] = async ({ daemon, session, other, fault }) => {
+        const sessions = [session, await daemon.session('fx', { key: other })];
+        const before = intents(daemon);
         const replies: Rpc[] = [];
-        const calls = Array.from({ length: times(20, 500) }, (_, n) =>
-          session.call('echo', { text: `hangs-${n}` }).then((reply) => replies.push(reply)),
+        const calls = Array.from({ length: 500 }, (_, n) =>
+          (sessions[n % 2] as TestSession) // Two keys, two sessions.
+            .call('echo', { text: `hangs-${n}` })
+            .then((reply) => replies.push(reply)),
         );
-        await until('the first of them is written', () => intents(daemon) > 1);
-        await until('the first is told that the disk is slow', () => replies.length > 0, 1000);
-        assert.equal((await fetch(`${daemon.url}/healthz`)).status, 200);
+        await until('whoever finds the line full is told', () => replies.length > 0, 1000);
+        assert.ok(replies.every(turnedAway), JSON.stringify(replies.find((it) => !turnedAway(it))?.body));
+        await until('those that wait are told that the disk is slow', () => replies.some(refused), 1000);
+        const waited = intents(daemon) - before;
+        assert.ok(waited > 0 && waited <= 2 * perCaller, `${waited} calls waited`);
         assert.doesNotMatch(daemon.raw(), /hangs-/);
         // The tracer lets go: the sync that hangs returns, and whatever still waits is made or refused.
         await fault.off();
         await Promise.all(calls);
-        const away = replies.filter(refused).length;
-        assert.ok(away > 0);
-        t.diagnostic(`${away} of ${replies.length} refused`);
+        const away = replies.filter(turnedAway).length;
+        const late = replies.filter(refused).length;
+        assert.equal(away + late + replies.filter(went).length, calls.length, 'every call had its answer');
+        assert.ok(away >= calls.length - 2 * perCaller && late > 0, `${away} turned away, ${late} refused`);
+        t.diagnostic(`${away} turned away and ${late} refused of ${calls.length}`);
+        figure(
+          'C-14',
+          `of ${calls.length} calls at a disk that hangs`,
+          `${away} turned away, ${late} refused`,
+        );
         await until('readiness is true', async () => (await readiness(daemon)).status === 200, 400);
-        await verified(daemon, 'after a disk that hung');
-      });
+      };
+      await withFault('delay_enter=60000000', work, bounds);
     },
   );
 });

@@ -9,6 +9,7 @@ import { LegacyCaller, ModernCaller, type Caller, type Deed } from '../load/call
 import { paced } from '../load/pace.ts';
 import { rawEnv, rule, serving, type TestDaemon } from '../support/daemon.ts';
 import { figure, isWhole, times } from '../support/faults.ts';
+import { endsQuietly } from './support/beside.ts';
 import { JournalTail, RawTail } from './support/tail.ts';
 import { recordVerified, verifyJournal } from './support/verify.ts';
 import { Watched } from './support/watch.ts';
@@ -68,7 +69,8 @@ describe('the policy turns round under load', { timeout: isWhole ? 900_000 : 110
     }
     const { done, seconds } = await load;
     callers.forEach((caller) => caller.hangUp());
-    assert.equal(await watched.end('SIGTERM'), 0);
+    await endsQuietly(watched);
+    if (isWhole) assert.ok(done / seconds >= 0.95 * 500, `${done / seconds} calls/s`);
 
     const records = new Map<string, Record>();
     const outcomes = new Map<string, string>();

@@ -1,6 +1,7 @@
 /**
  * `npm run test:faults [-- PART…]`: the whole of the fault suite, at full size, and its figures. Writes them into
- * docs/reliability.md when everything was run. Exits with what the tests exited with.
+ * docs/reliability.md when everything was run. Exits with what the tests exited with, or with 1 when one was left out that a
+ * release waits for: a machine that lacks strace has shown nothing.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,10 +9,19 @@ import { cpus, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { readOr } from '../support/daemon.ts';
 import { inserted, readFigures, tableOf } from './figures.ts';
+import { leftOut } from './left-out.ts';
 
 const parts = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 const options = process.argv.slice(2).filter((argument) => argument.startsWith('--'));
 const document = 'docs/reliability.md';
+/** Everything here, and the tests elsewhere that have a size for this run. */
+const everything = [
+  'test/faults/',
+  'test/audit/crash.test.ts',
+  'test/fleet/supervision.test.ts',
+  'test/state/crashes.test.ts',
+  'test/stories/sessions-outlive-a-restart.test.ts',
+];
 /** Ninety minutes: for the longest of the tests, the crashes at every step. */
 const testTimeoutMs = 5_400_000;
 
@@ -25,7 +35,7 @@ const runner = spawn(
   process.execPath,
   [
     'test/support/run-tests.ts',
-    ...(parts.length === 0 ? ['test/faults/'] : parts),
+    ...(parts.length === 0 ? everything : parts),
     `--test-timeout=${testTimeoutMs}`,
     // One after the other: what is measured is not the other tests.
     '--test-concurrency=1',
@@ -65,7 +75,9 @@ runner.on('close', (code) => {
     if (filled === undefined) console.error(`${document} has no place for figures`);
     else writeFileSync(document, filled);
   }
-  process.exitCode = code ?? 1;
+  const left = leftOut(said);
+  for (const what of left) console.error(`✖ left out, and a release waits for it: ${what}`);
+  process.exitCode = code === 0 && left.length > 0 ? 1 : (code ?? 1);
 });
 
 function version(path: string): string {

@@ -8,7 +8,7 @@ import { constants } from 'node:os';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { projectRoot, TestDaemon, until } from '../support/daemon.ts';
+import { projectRoot, readOr, TestDaemon, until } from '../support/daemon.ts';
 import { figure, isWhole } from '../support/faults.ts';
 import { History, recorded } from './support/history.ts';
 import { boot, launch } from './support/launch.ts';
@@ -32,16 +32,17 @@ function listening(pid: number): string[] {
 const numberOf = (name: string): number => constants.signals[name as NodeJS.Signals];
 /** No program can catch them (signal(7)), or they say that the program itself is broken. */
 const fatal = ['SIGKILL', 'SIGSEGV', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGABRT'];
-const stopping = ['SIGSTOP', 'SIGTSTP', 'SIGTTIN', 'SIGTTOU'];
+const stopping = ['SIGSTOP', 'SIGTSTP', 'SIGTTIN', 'SIGTTOU'] as const;
 const drains = ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGXCPU', 'SIGPWR'];
 /** Real-time signals have no default but the end, and Node cannot hear them. */
 const realTime = Array.from({ length: 31 }, (_, n) => 34 + n);
 
 describe('signals of the same user', { skip: linux }, () => {
   it('C-24 what does not mean the end: alive, no new socket, SIGHUP reads the policy again', async () => {
-    await using daemon = await TestDaemon.start({ servers: { fx: recorded }, canaries: false });
+    await using daemon = await TestDaemon.start({ servers: { fx: recorded } });
     const history = new History(daemon);
     const session = await daemon.session('fx');
+    if (isWhole) assert.ok(hasSs, 'needs ss (Debian package iproute2), or nobody looks for sockets');
     const before = hasSs ? listening(daemon.pid) : [];
     if (hasSs) assert.deepEqual(before, [`127.0.0.1:${daemon.port}`]);
     const tried: string[] = [];
@@ -63,10 +64,15 @@ describe('signals of the same user', { skip: linux }, () => {
     process.kill(daemon.pid, 'SIGHUP');
     await until('the policy was read again', () => daemon.log().includes('a new policy is in force'));
     // Stopped and gone on with, as a shell's job control does.
-    for (const name of ['SIGSTOP', 'SIGTSTP'] as const) {
+    for (const [n, name] of stopping.entries()) {
       process.kill(daemon.pid, name);
+      // The others stop nobody who has no terminal.
+      if (name === 'SIGSTOP')
+        await until('it stands', () => /^State:\s+T/m.test(readOr(`/proc/${daemon.pid}/status`, '')));
       process.kill(daemon.pid, 'SIGCONT');
       await history.call(await daemon.session('fx'));
+      assert.equal(history.acknowledged.length, tried.length + n + 1, `${name}: a call is lost`);
+      if (hasSs) assert.deepEqual(listening(daemon.pid), before, `${name} opened a socket`);
     }
     assert.equal(await daemon.end(), 0);
     history.checkRecords();
@@ -80,7 +86,6 @@ describe('signals of the same user', { skip: linux }, () => {
       const manual = readFileSync(join(projectRoot, 'docs', 'operators.md'), 'utf8');
       await using daemon = await TestDaemon.start({
         servers: { fx: recorded },
-        canaries: false,
         boot: false,
       });
       const history = new History(daemon);
@@ -120,7 +125,6 @@ describe('stdout and stderr', () => {
     it(`C-24 whoever read them is gone before the first byte (log level ${level})`, async () => {
       await using daemon = await TestDaemon.start({
         servers: { fx: recorded },
-        canaries: false,
         boot: false,
         daemon: `[log]\nlevel = "${level}"\n`,
       });
@@ -129,7 +133,7 @@ describe('stdout and stderr', () => {
     });
 
   it('C-24 whoever read them goes while it works', { skip: onlyWhole }, async () => {
-    await using daemon = await TestDaemon.start({ servers: { fx: recorded }, canaries: false, boot: false });
+    await using daemon = await TestDaemon.start({ servers: { fx: recorded }, boot: false });
     await boot(daemon);
     daemon.child?.stdout?.destroy();
     daemon.child?.stderr?.destroy();
@@ -137,7 +141,7 @@ describe('stdout and stderr', () => {
   });
 
   it('C-24 they are closed altogether, as by `>&- 2>&-`', async () => {
-    await using daemon = await TestDaemon.start({ servers: { fx: recorded }, canaries: false, boot: false });
+    await using daemon = await TestDaemon.start({ servers: { fx: recorded }, boot: false });
     const launched = launch(daemon, { before: ['sh', '-c', 'exec "$@" >&- 2>&- <&-', 'sh'] });
     await until(
       'it answers, or has ended',

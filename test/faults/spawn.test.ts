@@ -4,11 +4,20 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { rule, serving, TestDaemon, textOf, until } from '../support/daemon.ts';
 import { boot } from './support/launch.ts';
+import { verified } from './support/verified.ts';
 import { onlyWhole } from './support/whole.ts';
 
 const all = rule('allow', ['*']);
@@ -18,6 +27,7 @@ const servers: Readonly<Record<string, string>> = {
   plain,
   // As long as the files are there it is a valid policy; they go while mcpd runs.
   'no-program': `command = "$DIR/program"\n${all}`,
+  'no-leave': `command = "$DIR/no-leave"\n${all}`,
   'no-folder': serving('answers', `cwd = "$DIR/folder"\n${all}`),
   'no-secret': serving('answers', `[secrets]\nTOKEN = "file:$DIR/token"\n${all}`),
 };
@@ -26,27 +36,36 @@ describe('C-16 a server that cannot be started', () => {
   it('C-16 no program, no folder, no secret: each is shown with its reason, and the others run', async () => {
     await using daemon = await TestDaemon.start({
       servers,
-      canaries: false,
       prepare: ({ dir }) => {
         mkdirSync(join(dir, 'folder'));
-        writeFileSync(join(dir, 'program'), '#!/bin/sh\nexit 3\n', { mode: 0o700 });
+        for (const name of ['program', 'no-leave'])
+          writeFileSync(join(dir, name), '#!/bin/sh\nexit 3\n', { mode: 0o700 });
       },
       boot: false,
     });
     // What a policy names must be there when it is read, so that a typing error is found; see docs/policy.md.
     await boot(daemon);
     rmSync(join(daemon.dir, 'folder'), { recursive: true });
-    writeFileSync(join(daemon.dir, 'program'), 'not a program', { mode: 0o700 });
-    for (const name of ['no-program', 'no-folder']) {
+    rmSync(join(daemon.dir, 'program'));
+    chmodSync(join(daemon.dir, 'no-leave'), 0o600);
+    for (const [name, why] of [
+      ['no-program', /\/program.*(?:ENOENT|No such file)/],
+      ['no-leave', /\/no-leave.*(?:EACCES|Permission denied)/],
+      ['no-folder', /ENOENT.*folder/],
+    ] as const) {
       await daemon.ctl('restart', name);
       await until(`${name} has failed, and it is said why`, async () => {
         const { state, because } = await daemon.status(name);
-        return state !== 'ready' && state !== 'starting' && (because ?? '') !== '';
+        return state !== 'ready' && state !== 'starting' && why.test(because ?? '');
       });
     }
-    assert.equal((await daemon.status('no-secret')).state, 'lacks-secret');
+    const { state, because } = await daemon.status('no-secret');
+    assert.equal(state, 'lacks-secret');
+    assert.match(because ?? '', /token/);
     const session = await daemon.session('plain');
     assert.equal(textOf(await session.call('echo', { text: 'hello' })), 'hello');
+    assert.equal(await daemon.end(), 0);
+    await verified(daemon, 'beside servers that cannot be started');
   });
 
   const asOther = process.getuid?.() === 0 && spawnSync('prlimit', ['--version']).status === 0;
@@ -74,6 +93,8 @@ describe('C-16 a server that cannot be started', () => {
         `no pipe is left over: ${before.join(' ')}`,
         () => pipesOf(daemon.pid).length <= before.length,
       );
+      assert.equal(await daemon.end(), 0);
+      await verified(daemon, 'after descriptors ran out');
     },
   );
 });

@@ -26,6 +26,7 @@ import { TestDaemon, until } from '../support/daemon.ts';
 import { figure, isWhole } from '../support/faults.ts';
 import { History, operate, recorded } from './support/history.ts';
 import { boot, tryBoot } from './support/launch.ts';
+import { verified } from './support/verified.ts';
 
 type Damage = { readonly name: string; readonly do: (path: string) => void; readonly quick: boolean };
 
@@ -202,7 +203,8 @@ describe('C-27 state that cannot be believed', { timeout: 3_600_000 }, () => {
     chownSync(daemon.state, process.getuid?.() ?? 0, process.getgid?.() ?? 0);
     await boot(daemon);
     await until('it runs on the good copy', async () => (await operate(daemon, 'status')).ok);
-    await daemon.end();
+    assert.equal(await daemon.end(), 0);
+    await verified(daemon, 'on the good copy');
   });
 });
 

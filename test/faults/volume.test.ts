@@ -8,6 +8,7 @@ import { LegacyCaller } from '../load/callers.ts';
 import { paced } from '../load/pace.ts';
 import { projectRoot, rule, serving } from '../support/daemon.ts';
 import { figure, isWhole, times } from '../support/faults.ts';
+import { endsQuietly } from './support/beside.ts';
 import { JournalTail } from './support/tail.ts';
 import { recordVerified, verifyJournal } from './support/verify.ts';
 import { Watched } from './support/watch.ts';
@@ -49,8 +50,10 @@ describe('much is written', { timeout: isWhole ? 900_000 : 110_000 }, () => {
       },
     );
     sessions.forEach((caller) => caller.hangUp());
-    assert.equal(await watched.end('SIGTERM'), 0);
+    await endsQuietly(watched);
     assert.deepEqual(wrong.slice(0, 5), []);
+    // Fewer would be another test: what was not begun in time is not made up for.
+    if (isWhole) assert.ok(done / seconds >= 0.95 * 2000, `${done / seconds} calls/s`);
 
     const last = sessions.map(() => 0);
     let [intents, outcomes] = [0, 0];
@@ -129,7 +132,8 @@ describe('much is written', { timeout: isWhole ? 900_000 : 110_000 }, () => {
     clearInterval(looking);
     look();
     [...callers, ...loud].forEach((caller) => caller.hangUp());
-    assert.equal(await watched.end('SIGTERM'), 0);
+    await endsQuietly(watched);
+    assert.equal(await verifyJournal(daemon), '');
     figure('D-09', 'calls', done);
     figure('D-09', 'log bytes at most', most);
     figure('D-09', 'log files seen', names.size);
@@ -137,7 +141,9 @@ describe('much is written', { timeout: isWhole ? 900_000 : 110_000 }, () => {
     assert.ok(names.size > 1, 'the log never began a new file');
     // A burst may overshoot a file: fifty lines of every talker at once.
     assert.ok(most <= (filesMax + 1) * fileMax + talkers.length * 50 * 1200, `${most} bytes`);
-    if (isWhole) assert.ok(watched.seen.ownMs <= 250, `${watched.seen.ownMs} ms`);
+    // Of the loop, not of its own work: a loop that stands in a write computes nothing.
+    if (isWhole) assert.ok(watched.seen.lateMs <= 250, `${watched.seen.lateMs} ms`);
+    recordVerified('D-09');
     watched.record('D-09');
   });
 });

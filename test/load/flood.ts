@@ -24,12 +24,12 @@ export type Place = {
   readonly id: string;
 };
 
-async function placeOf(daemon: TestDaemon, server: string, key: string): Promise<Place> {
+export async function placeOf(daemon: TestDaemon, server: string, key: string): Promise<Place> {
   const { id } = await TestSession.open(daemon, server, { key });
   return { url: daemon.url, server, key, id };
 }
 
-/** How often somebody was answered in which way: `done`, or the status. */
+/** How often somebody was answered in which way: `done`, `busy` (1506), `timed out` (1504), or the status. */
 export type Counts = Readonly<Record<string, number | undefined>>;
 
 export type Noise = {
@@ -39,7 +39,7 @@ export type Noise = {
   readonly args: object;
   /** Arguments that are so many bytes long. */
   readonly fill?: Readonly<Record<string, number>>;
-  /** Not more calls than these, whatever the time is. */
+  /** Begins no call when so many were answered, whatever the time is. */
   readonly calls?: number;
 };
 

@@ -10,6 +10,7 @@ import { acts, clockEnv, type Stage } from './chaos.ts';
 import { flatness, type Flatness, type Point } from './flat.ts';
 import { Broken, certified, listener, member, old, reader, rememberer, type Guest } from './guests.ts';
 import { furnish } from './house.ts';
+import { brokenBy, slopesJudged } from './judge.ts';
 
 export type Plan = {
   readonly minutes: number;
@@ -40,10 +41,6 @@ export type Summary = {
   readonly slopesJudged: boolean;
 };
 
-/** In a life shorter than this a slope says more about the warm-up than about a leak. */
-const judgeFromMinutes = 20;
-const heapMiBPerHourMax = 5;
-const driftMax = 10;
 const lookEveryMs = 5000;
 
 /** Works a daemon for a while, with something going wrong all the time, and says whether every promise was kept. */
@@ -229,14 +226,10 @@ class Soak {
   #sumUp(flat: Flatness): Summary {
     const { storm } = { storm: this.#storm };
     for (const what of [...storm.broken, ...storm.journal.wrong]) this.#say(what);
-    const slopesJudged = flat.minutes >= judgeFromMinutes;
-    if (slopesJudged) {
-      if (flat.heapMiBPerHour > heapMiBPerHourMax)
-        this.#say(`the heap grows by ${flat.heapMiBPerHour.toFixed(1)} MiB an hour`);
-      for (const name of ['fds', 'timers'] as const)
-        if (flat[name] > driftMax) this.#say(`${name} grew by ${flat[name]}`);
-    }
     const { minutes, seed } = this.#plan;
+    const { seen } = this.#watched;
+    const names = acts.map(({ name }) => name);
+    for (const what of brokenBy({ minutes, flat, seen, acts: names, acted: this.#acted })) this.#say(what);
     return {
       seed,
       minutes,
@@ -249,9 +242,9 @@ class Soak {
       marks: Object.fromEntries(storm.journal.marks),
       watchedFor: storm.never.size,
       unsure: storm.unsure,
-      seen: this.#watched.seen,
+      seen,
       flat,
-      slopesJudged,
+      slopesJudged: slopesJudged(flat),
     };
   }
 }

@@ -17,6 +17,9 @@ const mark = 'SUPERVISED_BY';
 /** One descriptor for all children, however many come and go: tests count them, and run out of them on purpose. */
 let file: number | undefined;
 let children = 0;
+/** So much of one process is judged. A load of minutes writes more than can be read in one go, and would fill the disk. */
+const keptMax = 2 ** 30;
+let kept = 0;
 
 if (dir !== undefined) {
   const spawn = childProcess.spawn as (...args: unknown[]) => childProcess.ChildProcess;
@@ -29,8 +32,13 @@ if (dir !== undefined) {
     const number = ++children;
     const write = stdin.write.bind(stdin) as (...them: unknown[]) => boolean;
     stdin.write = ((chunk: string | Buffer, ...rest: unknown[]) => {
-      file ??= openSync(join(dir, randomUUID()), 'a', 0o600);
-      writevSync(file, tapEntry(number, typeof chunk === 'string' ? Buffer.from(chunk, 'utf8') : chunk));
+      if (kept < keptMax) {
+        file ??= openSync(join(dir, randomUUID()), 'a', 0o600);
+        kept += writevSync(
+          file,
+          tapEntry(number, typeof chunk === 'string' ? Buffer.from(chunk, 'utf8') : chunk),
+        );
+      }
       return write(chunk, ...rest);
     }) as typeof stdin.write;
     return child;

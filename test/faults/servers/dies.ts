@@ -1,6 +1,7 @@
 // Dies: at once, after a second, or right after the handshake (DIES=at-once | later | after-handshake), unless the file
 // MENDED is there. Tells its secret on the way out, as a program does that prints its configuration when it fails.
-// DIES=never: `pid` tells its process, and `hang_read` and `hang_write` are never answered.
+// DIES=never: `pid` tells its process, and `hang_read` and `hang_write` are never answered. When it
+// began is appended to the file BEGINS.
 import { appendFileSync, existsSync } from 'node:fs';
 
 type Json = Record<string, unknown>;
@@ -39,6 +40,8 @@ function hear({ id, method, params }: Json): void {
   send({ id, result: { content: [{ type: 'text', text }] } });
 }
 
+const { BEGINS } = process.env;
+if (BEGINS !== undefined) appendFileSync(BEGINS, `${Date.now()}\n`);
 if (dies === 'at-once') die();
 if (dies === 'later') setTimeout(die, 1000);
 let rest = '';

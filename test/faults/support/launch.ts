@@ -114,19 +114,23 @@ async function isSettled(daemon: TestDaemon): Promise<boolean> {
   }
 }
 
-/** What `/readyz` says to a caller; status 0 when nobody answers. */
+/** What `/readyz` says to a caller; status 0 when nobody answers. `reasons`: in words for programs. */
 export async function readiness(daemon: TestDaemon): Promise<{
   readonly status: number;
   readonly text: string;
   readonly servers: readonly { readonly name: string; readonly state: string }[] | undefined;
+  readonly reasons: readonly string[] | undefined;
 }> {
   try {
     const headers = { authorization: `Bearer ${daemon.key}`, connection: 'close' };
     const response = await fetch(`${daemon.url}/readyz`, { headers, signal: AbortSignal.timeout(5000) });
     const text = await response.text();
-    const { servers } = JSON.parse(text) as { servers?: { name: string; state: string }[] };
-    return { status: response.status, text, servers };
+    const { servers, reasons } = JSON.parse(text) as {
+      servers?: { name: string; state: string }[];
+      reasons?: string[];
+    };
+    return { status: response.status, text, servers, reasons };
   } catch {
-    return { status: 0, text: '', servers: undefined };
+    return { status: 0, text: '', servers: undefined, reasons: undefined };
   }
 }

@@ -29,8 +29,9 @@ if (url !== undefined && parentPort !== null) run(url, parentPort);
 function run(at: string, told: NonNullable<typeof parentPort>): void {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const probed = { answers: 0, failures: 0, worstMs: 0 };
+  let asked: number | undefined;
   const look = (): void => {
-    const from = performance.now();
+    const from = (asked = performance.now());
     const fail = (): void => void probed.failures++;
     get(`${at}/healthz`, { agent, timeout: withinMs }, (response) => {
       response.resume();
@@ -44,8 +45,15 @@ function run(at: string, told: NonNullable<typeof parentPort>): void {
         this.destroy();
       })
       .on('error', fail)
-      .on('close', () => setTimeout(look, everyMs));
+      .on('close', () => {
+        asked = undefined;
+        setTimeout(look, everyMs);
+      });
   };
-  told.once('message', () => told.postMessage(probed));
+  told.once('message', () => {
+    // Whoever asks while nobody answers is not to hear of the answers before.
+    const waitedMs = asked === undefined ? 0 : Math.round(performance.now() - asked);
+    told.postMessage({ ...probed, worstMs: Math.max(probed.worstMs, waitedMs) });
+  });
   look();
 }

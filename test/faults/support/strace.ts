@@ -23,7 +23,7 @@ export type Injection = {
 
 export type Traced = {
   readonly before: readonly string[];
-  /** What was traced so far, a line for each call. */
+  /** What was traced so far, a line for each call, with the names of its files. */
   readonly told: () => string;
   /** How often the fault came. */
   readonly fired: () => number;
@@ -36,7 +36,7 @@ export type Traced = {
 export function traced(log: string, injections: readonly Injection[], paths: readonly string[]): Traced {
   const calls = injections.map((it) => it.calls).join(',');
   const before = [
-    ...['strace', '-D', '-f', '-qq', '-s', '0', '-o', log, '-e', 'signal=none'],
+    ...['strace', '-D', '-f', '-y', '-qq', '-s', '0', '-o', log, '-e', 'signal=none'],
     ...['-e', `trace=${calls}`],
     ...injections.flatMap((it) => ['-e', `inject=${it.calls}:${it.how}`]),
     ...paths.flatMap((path) => ['-P', path]),

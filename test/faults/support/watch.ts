@@ -235,6 +235,18 @@ export class Watched {
   #dead: ReadonlyMap<number, number> = new Map();
 }
 
+/** What the heap holds in MiB, right after a collection that began after this was asked; see `collectEveryMs`. */
+export async function heapAfterCollection(watched: Watched): Promise<number> {
+  const already = watched.pulses().length;
+  const next = () =>
+    watched
+      .pulses()
+      .slice(already)
+      .findLast(({ collected }) => collected);
+  await until('the heap is collected', () => next() !== undefined, 600);
+  return next()?.heapMiB ?? 0;
+}
+
 export async function isReady(daemon: TestDaemon): Promise<boolean> {
   const told = await fetch(`${daemon.url}/readyz`, { headers: { authorization: `Bearer ${daemon.key}` } })
     .then((response) => response.json() as Promise<{ servers?: { state: string }[] }>)
