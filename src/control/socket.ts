@@ -25,7 +25,13 @@ export type ControlOptions = {
   readonly personOf?: (token: string) => Person | undefined;
   /** For the whole command to arrive. */
   readonly orderWithinMs?: number;
+  /** Commands at once. */
   readonly connectionsMax?: number;
+  /**
+   * Connections that have not said their command yet. Many, because an operator's own is one of them between its greeting and its
+   * line: who opens one after the other must open so many in that moment to push it out.
+   */
+  readonly silentMax?: number;
 };
 
 /** One operator's connection: one line in, one line out, gone. */
@@ -42,12 +48,22 @@ export class ControlSocket {
   readonly #proofs: Proofs;
   readonly #knocks = new Knocks();
   /** Oldest first. */
-  readonly #visits = new Set<Visit>();
+  readonly #silent = new Set<Visit>();
+  readonly #running = new Set<Visit>();
+  /** Answered, and the answer may not be read yet. */
+  readonly #answered = new Set<Visit>();
   #forget: () => void = () => {};
 
   private constructor(options: ControlOptions, start: StartToken) {
     const noOne = () => undefined;
-    this.#options = { orderWithinMs: 5000, connectionsMax: 32, peerUid: noOne, personOf: noOne, ...options };
+    this.#options = {
+      orderWithinMs: 5000,
+      connectionsMax: 32,
+      silentMax: 512,
+      peerUid: noOne,
+      personOf: noOne,
+      ...options,
+    };
     this.#start = start;
     this.#proofs = {
       isOfThisStart: (token) => start.matches(token),
@@ -86,7 +102,7 @@ export class ControlSocket {
   async close(): Promise<void> {
     this.#forget();
     this.#start.remove();
-    for (const { socket } of this.#visits) socket.destroy();
+    for (const { socket } of [...this.#silent, ...this.#running, ...this.#answered]) socket.destroy();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
 
@@ -133,25 +149,19 @@ export class ControlSocket {
 
   #receive(socket: Socket): void {
     // Otherwise a script that forgets to hang up would keep the operator from the kill switch.
-    if (this.#visits.size >= this.#options.connectionsMax) this.#hangUpOnTheSilent();
+    if (this.#silent.size >= this.#options.silentMax) hangUpOnTheOldest(this.#silent);
     const visit: Visit = { socket, answering: false };
-    this.#visits.add(visit);
+    this.#silent.add(visit);
     const timer = setTimeout(
       () => this.#turnAway(visit, 'no whole command in time'),
       this.#options.orderWithinMs,
     );
     socket.once('close', () => {
       clearTimeout(timer);
-      this.#visits.delete(visit);
+      for (const visits of [this.#silent, this.#running, this.#answered]) visits.delete(visit);
     });
     // The operator hung up before the answer. What was asked is done and recorded all the same.
     socket.on('error', () => socket.destroy());
-
-    if (this.#visits.size > this.#options.connectionsMax) {
-      visit.answering = true;
-      this.#reply(visit, refusal(new Fault('TOO_MANY', { detail: 'too many commands at once' })));
-      return;
-    }
 
     const chunks: Buffer[] = [];
     let bytes = 0;
@@ -180,9 +190,13 @@ export class ControlSocket {
   }
 
   async #carryOut(visit: Visit, line: Buffer): Promise<void> {
+    const isTooMany = this.#running.size >= this.#options.connectionsMax;
     visit.answering = true;
+    this.#silent.delete(visit);
+    this.#running.add(visit);
     let reply: Reply;
     try {
+      if (isTooMany) throw new Fault('TOO_MANY', { detail: 'too many commands at once' });
       const { command, args, operator: claimed, token } = readLine(line);
       const visitor = recognise({ token, claimed, uid: this.#uidAt(visit.socket) }, this.#proofs);
       const knock = visitor.kind === 'stranger' ? this.#knocks.count(performance.now()) : undefined;
@@ -208,8 +222,14 @@ export class ControlSocket {
     this.#reply(visit, refusal(new Fault(code, { detail })));
   }
 
-  #reply({ socket }: Visit, reply: Reply): void {
+  #reply(visit: Visit, reply: Reply): void {
+    const { socket } = visit;
+    this.#silent.delete(visit);
+    this.#running.delete(visit);
     if (socket.destroyed) return;
+    // Whoever does not read what it is told holds nobody else up, and not many of them are kept.
+    if (this.#answered.size >= this.#options.silentMax) hangUpOnTheOldest(this.#answered);
+    this.#answered.add(visit);
     // Nothing more is read; what the other side still wants to say stays in its own buffer and ends with the connection.
     socket.pause();
     const timer = setTimeout(() => socket.destroy(), lingerMs);
@@ -218,13 +238,12 @@ export class ControlSocket {
       socket.destroy();
     });
   }
+}
 
-  #hangUpOnTheSilent(): void {
-    for (const visit of this.#visits) {
-      if (visit.answering) continue;
-      this.#visits.delete(visit);
-      visit.socket.destroy();
-      return;
-    }
+function hangUpOnTheOldest(visits: Set<Visit>): void {
+  for (const visit of visits) {
+    visits.delete(visit);
+    visit.socket.destroy();
+    return;
   }
 }
