@@ -41,6 +41,16 @@ export function unreadable(path: string, cause: unknown): Fault {
   return unusable(path, `cannot be used: ${says} (${(cause as Error).message})`, cause);
 }
 
+/** Rows that nobody could have written who is one of us: a start without them would know less than it did. */
+export function notUnderstood(path: string, what: string, unknown: string, cause: unknown): Fault {
+  if (cause instanceof Fault) return cause;
+  return new Fault('CONFIG_INVALID', {
+    detail: `the ${what} in ${path} cannot be understood: ${(cause as Error).message}. mcpd does not start, because it would not know ${unknown}.`,
+    hint: 'put back a copy of the file (docs/state.md, "When it is damaged or gone")',
+    cause,
+  });
+}
+
 function codeOf(reason: unknown): number {
   const { errcode } = reason as { errcode?: unknown };
   // The lowest byte of an extended code is the primary one.

@@ -1,4 +1,4 @@
-import { Fault } from '../domain/faults.ts';
+import { notUnderstood } from '../files/database-trouble.ts';
 import type { Grant } from '../domain/orders.ts';
 import { fromCell, toCell } from '../files/cell.ts';
 import type { Database, Row } from '../files/database.ts';
@@ -11,12 +11,7 @@ export function loadGrants(database: Database): readonly Grant[] {
   try {
     return Object.freeze(database.all('SELECT * FROM grants ORDER BY place').map(grantAt));
   } catch (cause) {
-    if (cause instanceof Fault) throw cause;
-    throw new Fault('CONFIG_INVALID', {
-      detail: `the grants in ${database.path} cannot be understood: ${(cause as Error).message}. mcpd does not start, because it would not know what was granted.`,
-      hint: 'put back a copy of the file (docs/state.md, "When it is damaged or gone")',
-      cause,
-    });
+    throw notUnderstood(database.path, 'grants', 'what was granted', cause);
   }
 }
 

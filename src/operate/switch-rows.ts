@@ -1,4 +1,4 @@
-import { Fault } from '../domain/faults.ts';
+import { notUnderstood } from '../files/database-trouble.ts';
 import type { SwitchedOff, Switches } from '../domain/orders.ts';
 import { fromCell, toCell } from '../files/cell.ts';
 import type { Database, Row } from '../files/database.ts';
@@ -21,12 +21,7 @@ export function loadSwitches(database: Database): Switches {
       found[kind].set(name, off);
     }
   } catch (cause) {
-    if (cause instanceof Fault) throw cause;
-    throw new Fault('CONFIG_INVALID', {
-      detail: `the switches in ${database.path} cannot be understood: ${(cause as Error).message}. mcpd does not start, because it would not know what is switched off.`,
-      hint: 'put back a copy of the file (docs/state.md, "When it is damaged or gone")',
-      cause,
-    });
+    throw notUnderstood(database.path, 'switches', 'what is switched off', cause);
   }
   return Object.freeze({
     tools: found.tool,

@@ -1,3 +1,4 @@
+import { notUnderstood } from '../files/database-trouble.ts';
 import { Fault } from '../domain/faults.ts';
 import { fromCell, toCell } from '../files/cell.ts';
 import type { Database, Row } from '../files/database.ts';
@@ -20,12 +21,7 @@ export class PinRows {
       const lock = lockIn(database);
       return new PinRows(Kept.open(database, 'pins', pinLines(lock)), lock);
     } catch (cause) {
-      if (cause instanceof Fault) throw cause;
-      throw new Fault('CONFIG_INVALID', {
-        detail: `the pins in ${database.path} cannot be understood: ${(cause as Error).message}. mcpd does not start, because it would not know which tools were approved.`,
-        hint: 'put back a copy of the file (docs/state.md, "When it is damaged or gone")',
-        cause,
-      });
+      throw notUnderstood(database.path, 'pins', 'which tools were approved', cause);
     }
   }
 
