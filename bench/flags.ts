@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { quickScenarios, type Scenario, scenarios } from './scenarios.ts';
-import { type Target, targets } from './targets.ts';
+import { checkoutAt, type Target, targets } from './targets.ts';
 
 /** What to measure, and for how long. */
 export type Plan = {
@@ -23,6 +23,8 @@ that is not --quick also writes it to bench/results.md.
   --quick            a rough look in under a minute: fewer sessions, two short rounds
   --targets LIST     of ${targets.map((it) => it.name).join(', ')} (all)
   --scenarios LIST   of ${scenarios.map((it) => it.name).join(', ')} (all)
+  --against LIST     folders of other checkouts of mcpd, with their packages installed: they stand where the peers do, and
+                     the aim is to be no slower and no larger
   --rounds N         how often each target has its turn, 1 to 50 (5; quick: 2)
   --seconds S        how long a turn lasts, 0.1 to 60 (2; quick: 0.5)
   --minutes M        when to stop and report what there is, 1 to 120 (10; quick: 1)
@@ -38,6 +40,7 @@ export function planFrom(args: readonly string[]): Plan | undefined {
       quick: { type: 'boolean', default: false },
       targets: { type: 'string' },
       scenarios: { type: 'string' },
+      against: { type: 'string' },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
       minutes: { type: 'string' },
@@ -46,21 +49,27 @@ export function planFrom(args: readonly string[]): Plan | undefined {
     },
   });
   if (values.help) return undefined;
-  const { quick } = values;
+  const { quick, against } = values;
+  const rivals = against?.split(',').map((it) => checkoutAt(it.trim())) ?? [];
+  // So that a run of this kind is never taken for the whole one, which is written down.
+  const asked = against === undefined ? values.targets : (values.targets ?? 'direct,mcpd');
+  const wanted = chosen(
+    '--scenarios',
+    values.scenarios ?? (quick ? quickScenarios.join() : undefined),
+    scenarios,
+  );
   return {
     quick,
-    targets: chosen('--targets', values.targets, targets),
-    scenarios: chosen(
-      '--scenarios',
-      values.scenarios ?? (quick ? quickScenarios.join() : undefined),
-      scenarios,
-    ),
+    targets: [...chosen('--targets', asked, targets), ...rivals],
+    scenarios: against === undefined ? wanted : wanted.map((it) => ({ ...it, aim: noWorse })),
     rounds: Math.trunc(number('--rounds', values.rounds, quick ? 2 : 5, 1, 50)),
     seconds: number('--seconds', values.seconds, quick ? 0.5 : 2, 0.1, 60),
     minutes: number('--minutes', values.minutes, quick ? 1 : 10, 1, 120),
     json: values.json,
   };
 }
+
+const noWorse = { callsPerS: 1, addedP50: 1, memory: 1 };
 
 /** Keeps the table's order: it is the order of the columns. */
 function chosen<T extends { readonly name: string }>(

@@ -70,6 +70,12 @@ export async function startGateway(recipe: Recipe): Promise<Gateway> {
   throw new Error(`${outcome}${said === '' ? '' : `: ${said}`}`);
 }
 
+/** Has a gateway that other code started stopped with the rest. */
+export function adopt(gateway: Gateway): Gateway {
+  running.add(gateway.stop);
+  return gateway;
+}
+
 /** Stops every gateway that still runs, so that an interrupted run leaves none behind. */
 export async function stopGateways(): Promise<void> {
   await Promise.all([...running].map((stop) => stop()));

@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { freePort, type Gateway, startGateway } from './gateway.ts';
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { adopt, freePort, type Gateway, startGateway } from './gateway.ts';
 import { startMcpd } from './mcpd-target.ts';
 import { home, type Place } from './place.ts';
 
@@ -76,6 +77,25 @@ export const targets: readonly Target[] = [
     },
   },
 ];
+
+/**
+ * mcpd as it stands in another checkout, in a peer's place: started by that checkout's own bench, so with the policy of its
+ * own time. Throws an Error when there is none in `dir`.
+ */
+export function checkoutAt(dir: string): Target {
+  const file = join(resolve(dir), 'bench', 'mcpd-target.ts');
+  if (!existsSync(file)) throw new Error(`--against: no checkout of mcpd in "${dir}"`);
+  return {
+    name: `mcpd of ${basename(resolve(dir))}`,
+    kind: 'peer',
+    about: 'mcpd as it stands in another checkout, with the policy of its own bench',
+    sessionsMax: 1000,
+    start: async (place) => {
+      const there = (await import(pathToFileURL(file).href)) as { readonly startMcpd: typeof startMcpd };
+      return adopt(await there.startMcpd({ ...place, dir: mkdtempSync(join(place.dir, 'against-')) }));
+    },
+  };
+}
 
 type Manifest = { readonly version: string; readonly bin?: Readonly<Record<string, string>> };
 
