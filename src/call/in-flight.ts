@@ -3,12 +3,13 @@ import type { Session } from '../domain/caller.ts';
 import type { HaltReason } from '../domain/halt.ts';
 import type { RequestId } from '../domain/message.ts';
 import { Fault } from '../domain/faults.ts';
+import { Roster } from '../domain/roster.ts';
 
 /** The requests under way, so that they can be found, counted and stopped. */
 export class CallsInFlight {
-  readonly #byId = new Map<string, Call>();
+  readonly #byId = new Roster<string, Call>();
   /** Oldest first. A session has few at a time, so a list beats a map. */
-  readonly #bySession = new Map<string, Call[]>();
+  readonly #bySession = new Roster<string, Call[]>();
 
   get count(): number {
     return this.#byId.size;
@@ -50,7 +51,7 @@ export class CallsInFlight {
   /** Stops every call that matches and says how many there were. */
   haltWhere(match: (call: Call) => boolean, reason: HaltReason): number {
     let stopped = 0;
-    for (const call of [...this.#byId.values()]) {
+    for (const call of this.#byId.list()) {
       if (!match(call)) continue;
       call.halt.call(reason);
       stopped++;

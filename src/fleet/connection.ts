@@ -165,6 +165,7 @@ export class Connection {
       resolve,
       reject,
       wireId: 0,
+      turn: 0,
       state: 'waiting',
     };
   }
@@ -486,6 +487,7 @@ const ours = {
   wantsLog: false,
   placed: false,
   wireId: 0,
+  turn: 0,
   state: 'waiting',
 } as const;
 

@@ -2,6 +2,7 @@ import type { Clock } from '../domain/clock.ts';
 import { Fault } from '../domain/faults.ts';
 import type { JsonText } from '../domain/message.ts';
 import type { ServerSpec } from '../domain/orders.ts';
+import { Roster } from '../domain/roster.ts';
 import { encode, requestText, withMember } from '../protocol/codec.ts';
 import { weightOf, type Order } from './order.ts';
 import { writeLine } from './write-line.ts';
@@ -24,14 +25,15 @@ export type DispatchWork = {
  */
 export class Dispatch {
   readonly #work: DispatchWork;
-  readonly #waiting = new Set<Order>();
-  readonly #sent = new Map<number, Order>();
+  readonly #waiting = new Roster<number, Order>();
+  readonly #sent = new Roster<number, Order>();
   #due: (Order | string)[] = [];
   #flushing = false;
   #blocked = false;
   #held = 0;
   #placed = 0;
   #lastId = 0;
+  #lastTurn = 0;
   #closed: Fault | undefined;
 
   constructor(work: DispatchWork) {
@@ -54,7 +56,7 @@ export class Dispatch {
 
   /** The one open request, if there is exactly one. */
   only(): Order | undefined {
-    return this.#sent.size === 1 ? [...this.#sent.values()][0] : undefined;
+    return this.#sent.size === 1 ? this.#sent.first() : undefined;
   }
 
   /** Whether this id was ever on the wire. */
@@ -71,7 +73,9 @@ export class Dispatch {
       throw new Fault('UPSTREAM_BUSY', { detail: `${waitingMax} calls are waiting already` });
     }
     this.#hold(weightOf(order));
-    this.#waiting.add(order);
+    if (free) return this.#place(order);
+    order.turn = ++this.#lastTurn;
+    this.#waiting.set(order.turn, order);
     this.#admit();
   }
 
@@ -106,7 +110,7 @@ export class Dispatch {
     order.about?.halt.unlisten();
     if (was === 'sent') this.#sent.delete(order.wireId);
     else this.#held -= weightOf(order);
-    if (was === 'waiting') this.#waiting.delete(order);
+    if (was === 'waiting') this.#waiting.delete(order.turn);
     if (was === 'due') this.#due = this.#due.filter((it) => it !== order);
     if (was !== 'waiting' && order.placed) {
       this.#placed--;
@@ -131,7 +135,7 @@ export class Dispatch {
   /** Every order that is not settled. */
   open(): readonly Order[] {
     const due = this.#due.filter((it) => typeof it !== 'string');
-    return [...this.#sent.values(), ...due, ...this.#waiting];
+    return [...this.#sent.list(), ...due, ...this.#waiting.list()];
   }
 
   #hold(size: number): void {
@@ -145,13 +149,18 @@ export class Dispatch {
   /** Gives free places to those who wait longest. While the pipe is full nobody gets one, so unsent lines stay bounded. */
   #admit(): void {
     if (this.#blocked || this.#closed !== undefined) return;
-    for (const order of this.#waiting) {
-      if (this.#placed >= this.#work.limits.concurrency) return;
-      this.#waiting.delete(order);
-      this.#placed++;
-      order.state = 'due';
-      this.#enqueue(order);
+    while (this.#placed < this.#work.limits.concurrency) {
+      const order = this.#waiting.first();
+      if (order === undefined) return;
+      this.#waiting.delete(order.turn);
+      this.#place(order);
     }
+  }
+
+  #place(order: Order): void {
+    this.#placed++;
+    order.state = 'due';
+    this.#enqueue(order);
   }
 
   #enqueue(item: Order | string): void {

@@ -31,6 +31,8 @@ export type Order = {
   readonly reject: (reason: Error) => void;
   /** The id on the wire, ours and never used twice; 0 until it is written. */
   wireId: number;
+  /** Which of those that wait it is; see `Dispatch.line`. */
+  turn: number;
   /** `waiting`: for a place. `due`: it has a place and goes out with the next write. */
   state: 'waiting' | 'due' | 'sent' | 'settled';
 };
