@@ -23,10 +23,11 @@ export type Line = {
   readonly isSpare: boolean;
   /** Its two ends, while it speaks TLS and has not greeted. */
   ends: string | undefined;
-  /** The newest response on it; undefined while nothing was asked. */
+  /** The newest response on it; undefined where a look found it idle, so that who is silent holds no call in memory. */
   newest: ServerResponse | undefined;
-  /** As it was at the last look, and for how many looks it has lain idle like that. */
-  before: ServerResponse | undefined;
+  /** Requests so far; as many as there were at the last look, and for how many looks it has lain idle with so many. */
+  asked: number;
+  before: number;
   idleLooks: number;
 };
 
@@ -96,6 +97,7 @@ export class Connections {
     const line = this.#talking.get(req.socket);
     if (line === undefined) return 'taken';
     line.newest = res;
+    line.asked++;
     return line.isSpare ? 'spare' : 'taken';
   }
 
@@ -103,10 +105,10 @@ export class Connections {
   look(nowMs: number): void {
     this.#unread.begin(nowMs);
     for (const line of this.#lines.values()) {
-      const { newest } = line;
-      const same = newest === line.before && isIdle(line);
-      line.idleLooks = same ? line.idleLooks + 1 : 0;
-      line.before = newest;
+      const idle = isIdle(line);
+      line.idleLooks = idle && line.asked === line.before ? line.idleLooks + 1 : 0;
+      line.before = line.asked;
+      if (idle) line.newest = undefined;
       this.#unread.see(line.talks);
     }
     this.#unread.end();
@@ -133,7 +135,8 @@ export class Connections {
       isSpare,
       ends: speaksTls ? endsOf(socket) : undefined,
       newest: undefined,
-      before: undefined,
+      asked: 0,
+      before: 0,
       idleLooks: 0,
     };
     this.#lines.set(socket, line);
@@ -149,8 +152,8 @@ export class Connections {
     const silent: Line[] = [];
     const idle: Line[] = [];
     for (const line of this.#lines.values()) {
-      if (line.idleLooks === 0 || line.newest !== line.before || !isIdle(line)) continue;
-      (line.newest === undefined ? silent : idle).push(line);
+      if (line.idleLooks === 0 || line.asked !== line.before || !isIdle(line)) continue;
+      (line.asked === 0 ? silent : idle).push(line);
       if (silent.length >= wanted) break;
     }
     for (const { socket } of [...silent, ...idle].slice(0, wanted)) {
