@@ -1,4 +1,4 @@
-import { createHmac, hash } from 'node:crypto';
+import { createHash, createHmac, hash } from 'node:crypto';
 import type { JsonText } from '../domain/message.ts';
 import { members } from '../protocol/codec.ts';
 import type { Outside } from './outside.ts';
@@ -12,6 +12,8 @@ const argumentsMax = 32;
 const digestChars = 22;
 const blockBytes = 64;
 const hashBytes = 32;
+/** A longer value is not joined to the padded key first: that would be a copy of it for the collector. */
+const joinedCharsMax = 4096;
 
 /** The key of the digests, from the key that seals what passes through clients' hands: another use is another key. */
 export function argumentKey(sealKey: Buffer): string {
@@ -26,10 +28,14 @@ export function argumentKey(sealKey: Buffer): string {
  */
 export function argumentDigest(key: string): ArgumentDigest {
   const inner = padded(key, 0x36);
+  const innerDigest = (value: string): string =>
+    value.length <= joinedCharsMax
+      ? hash('sha256', inner + value, 'binary')
+      : createHash('sha256').update(inner, 'latin1').update(value, 'utf8').digest('latin1');
   const outer = Buffer.alloc(blockBytes + hashBytes);
   outer.write(padded(key, 0x5c), 'latin1');
   return (value) => {
-    outer.write(hash('sha256', inner + value, 'binary'), blockBytes, 'latin1');
+    outer.write(innerDigest(value), blockBytes, 'latin1');
     return `hmac:${hash('sha256', outer, 'base64url').slice(0, digestChars)}`;
   };
 }

@@ -2,6 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import { Fault } from '../domain/faults.ts';
 import type { TurnedAway } from '../protocol/wire-errors.ts';
 
+/** Buffers of at least so many bytes are never cut out of Node's pool. */
+const ownBytes = 64 * 1024;
+
 /** Whether so many bytes more may be held; not undefined: they may not. */
 export type Holds = (bytes: number) => TurnedAway | undefined;
 
@@ -34,12 +37,25 @@ export function readBody(req: IncomingMessage, bytesMax: number, holds: Holds): 
       } else if (first === undefined) first = chunk;
       else (chunks ??= [first]).push(chunk);
     });
-    req.on('end', () =>
-      resolve(chunks === undefined ? (first ?? Buffer.alloc(0)) : Buffer.concat(chunks, size)),
-    );
+    req.on('end', () => {
+      const body = chunks === undefined ? (first ?? Buffer.alloc(0)) : Buffer.concat(chunks, size);
+      chunks?.forEach(giveBack);
+      // The request is there for as long as its call, and with it these listeners: they must not hold the body a second time.
+      first = chunks = undefined;
+      resolve(body);
+    });
     req.on('error', (cause) => reject(new Fault('BAD_MESSAGE', { detail: 'the body broke off', cause })));
     req.on('close', () => {
       if (!req.complete) reject(new Fault('BAD_MESSAGE', { detail: 'the body broke off' }));
     });
   });
+}
+
+/**
+ * Gives the memory of large bytes back at once. The collector sees only the handles, which are small, and would let dozens of
+ * bodies of a megabyte lie. Nobody may look at the bytes afterwards: they are empty then.
+ */
+export function giveBack({ buffer, length }: Buffer): void {
+  // Small ones share their memory with others.
+  if (length >= ownBytes && buffer.byteLength === length && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }

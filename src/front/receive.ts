@@ -11,7 +11,7 @@ import { eraOf, eraOfLine } from '../protocol/era.ts';
 import { arrive, headerOf } from './arrive.ts';
 import type { Stay } from './admission.ts';
 import { arrivalsOf, BatchResponse, carryOutAll, isBatch, readBatch } from './batch.ts';
-import { readBody } from './body.ts';
+import { giveBack, readBody } from './body.ts';
 import type { FrontPlane } from './front-plane.ts';
 import { checkAccept, checkBodyHeaders, prefersStream } from './guard.ts';
 import { PostResponse } from './post-response.ts';
@@ -130,6 +130,7 @@ async function readIn(
     const body = await readBody(req, plane.bounds.bytesMax, (bytes) => stay.holds(bytes));
     if ('kind' in body) return { away: body, id: undefined };
     const text = decodeUtf8(body);
+    giveBack(body);
     if (isBatch(text)) {
       await plane.resume(arrival, credentials);
       const session = plane.sessions.peek(principal, arrival.server, arrival.sessionId);

@@ -24,6 +24,7 @@ for (const dir of [tap, canaries]) mkdirSync(dir);
 const runner = spawn(
   process.execPath,
   [
+    '--import=./test/support/compile-cache.ts',
     '--import=./test/support/tap.ts',
     '--test',
     '--test-timeout=120000',
