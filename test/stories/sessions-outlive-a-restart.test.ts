@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, it } from 'node:test';
+import { shortHash } from '../../src/audit/outside.ts';
 import { markOf } from '../../src/callers/session-memory.ts';
 import { everything } from '../front/legacy-wire.ts';
 import { connect, generations } from '../support/clients.ts';
@@ -103,13 +104,15 @@ describe('C-10 the official clients, with mcpd restarted between two calls', () 
   });
 
   it('hears again on its standing stream, which it comes back to with an event of before', async () => {
-    const client = await connect('v1', at('on'), daemon.key);
+    // On a busy machine mcpd may be away for longer than the client tries by itself.
+    const client = await connect('v1', at('on'), daemon.key, true);
+    const own = shortHash(client.sessionId() ?? '');
+    const visited = async (how: string) =>
+      (await daemon.audit('--server', 'on')).some((it) => it.method === how && it['session'] === own);
     await kept(daemon, client.sessionId());
+    await until('it has its stream', () => visited('(stream opened)'));
     await restart(daemon, 'SIGKILL');
-    await until('it has come back for its stream', async () => {
-      const visits = await daemon.audit('--server', 'on');
-      return visits.some(({ method }) => method === '(stream resumed)');
-    });
+    await until('it has come back for its stream', () => visited('(stream resumed)'));
     await client.end();
   });
 });

@@ -65,15 +65,33 @@ const sampled = (text: string) => ({
 });
 
 /** Connects one generation's client to a server behind the daemon. */
-export async function connect(generation: Generation, url: string, key: string): Promise<OfficialClient> {
+/** `patient`: the v1 client comes back for a broken stream once a second, and not twice only. */
+export async function connect(
+  generation: Generation,
+  url: string,
+  key: string,
+  patient = false,
+): Promise<OfficialClient> {
   const heard: Heard = { sampled: [], elicited: [], rootsAsked: 0, toolsChanged: 0, updated: [], logged: [] };
   const requestInit = { headers: { authorization: `Bearer ${key}` } };
   return generation === 'v1'
-    ? connectV1(new URL(url), requestInit, heard)
+    ? connectV1(new URL(url), requestInit, heard, patient)
     : connectV2(new URL(url), requestInit, heard, generation === 'v2' ? 'legacy' : 'auto');
 }
 
-async function connectV1(url: URL, requestInit: RequestInit, heard: Heard): Promise<OfficialClient> {
+const everySecond = {
+  initialReconnectionDelay: 1000,
+  maxReconnectionDelay: 1000,
+  reconnectionDelayGrowFactor: 1,
+  maxRetries: 60,
+};
+
+async function connectV1(
+  url: URL,
+  requestInit: RequestInit,
+  heard: Heard,
+  patient: boolean,
+): Promise<OfficialClient> {
   const client = new ClientV1(info, { capabilities });
   client.setRequestHandler(CreateMessageRequestSchema, async ({ params }) => {
     heard.sampled.push(JSON.stringify(params.messages));
@@ -96,7 +114,10 @@ async function connectV1(url: URL, requestInit: RequestInit, heard: Heard): Prom
     LoggingMessageNotificationSchema,
     ({ params }) => void heard.logged.push(String(params.data)),
   );
-  const transport = new TransportV1(url, { requestInit });
+  const transport = new TransportV1(url, {
+    requestInit,
+    ...(patient && { reconnectionOptions: everySecond }),
+  });
   await client.connect(transport);
   return {
     ...common(client, heard),
