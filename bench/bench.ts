@@ -4,15 +4,13 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { standingsOf } from './figures.ts';
-import { help, type Plan, planFrom } from './flags.ts';
+import { help, isWhole, type Plan, planFrom } from './flags.ts';
 import { stopGateways } from './gateway.ts';
 import { measure } from './measure.ts';
 import { pipelineReport } from './pipeline.ts';
 import { home, makePlace } from './place.ts';
 import { redactReport } from './redact.ts';
 import { type Chapter, reportText } from './report.ts';
-import { scenarios as everyScenario } from './scenarios.ts';
-import { targets as everyTarget } from './targets.ts';
 
 // What ending a scenario in order may take.
 const reserveMs = 10_000;
@@ -26,7 +24,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 await run(plan);
 
-async function run({ targets, scenarios, rounds, seconds, minutes, quick, json }: Plan): Promise<void> {
+async function run(plan: Plan): Promise<void> {
+  const { targets, scenarios, rounds, seconds, minutes, quick, json } = plan;
   const begin = performance.now();
   const date = new Date().toISOString().slice(0, 16).replace('T', ' ') + ' UTC';
   const goOn = (): boolean => performance.now() - begin < minutes * 60_000 - reserveMs;
@@ -59,8 +58,7 @@ async function run({ targets, scenarios, rounds, seconds, minutes, quick, json }
   const text = reportText(chapters, facts) + (await ownCost(quick));
   process.stdout.write(text);
   // A part of the run must not stand where the whole one was written down.
-  const whole = !quick && targets.length === everyTarget.length && scenarios.length === everyScenario.length;
-  if (whole) writeFileSync(join(home, 'bench', 'results.md'), text);
+  if (isWhole(plan)) writeFileSync(join(home, 'bench', 'results.md'), text);
   if (json !== undefined) writeFileSync(json, JSON.stringify({ facts, chapters }, undefined, 2) + '\n');
 }
 

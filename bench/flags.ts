@@ -51,7 +51,7 @@ export function planFrom(args: readonly string[]): Plan | undefined {
   if (values.help) return undefined;
   const { quick, against } = values;
   const rivals = against?.split(',').map((it) => checkoutAt(it.trim())) ?? [];
-  // So that a run of this kind is never taken for the whole one, which is written down.
+  // Their part is taken by the checkouts, unless somebody wants to see both.
   const asked = against === undefined ? values.targets : (values.targets ?? 'direct,mcpd');
   const wanted = chosen(
     '--scenarios',
@@ -67,6 +67,13 @@ export function planFrom(args: readonly string[]): Plan | undefined {
     minutes: number('--minutes', values.minutes, quick ? 1 : 10, 1, 120),
     json: values.json,
   };
+}
+
+/** Whether it is what `bench/results.md` is written from: everything, at full length, and nothing else beside it. */
+export function isWhole(plan: Plan): boolean {
+  const isAll = <T extends { readonly name: string }>(some: readonly T[], all: readonly T[]): boolean =>
+    some.length === all.length && some.every((it) => all.some(({ name }) => name === it.name));
+  return !plan.quick && isAll(plan.targets, targets) && isAll(plan.scenarios, scenarios);
 }
 
 const noWorse = { callsPerS: 1, addedP50: 1, memory: 1 };

@@ -72,8 +72,13 @@ export async function startGateway(recipe: Recipe): Promise<Gateway> {
 
 /** Has a gateway that other code started stopped with the rest. */
 export function adopt(gateway: Gateway): Gateway {
-  running.add(gateway.stop);
-  return gateway;
+  const stop = async (): Promise<void> => {
+    await gateway.stop();
+    // Stopped twice, it would look for its processes by a number that may be another's by then.
+    running.delete(stop);
+  };
+  running.add(stop);
+  return { ...gateway, stop };
 }
 
 /** Stops every gateway that still runs, so that an interrupted run leaves none behind. */

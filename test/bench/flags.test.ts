@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { help, planFrom } from '../../bench/flags.ts';
+import { help, isWhole, planFrom } from '../../bench/flags.ts';
 import { scenarios } from '../../bench/scenarios.ts';
 import { targets } from '../../bench/targets.ts';
 
@@ -13,6 +13,7 @@ describe('what the bench is asked for', () => {
     deepEqual(plan?.targets, targets);
     deepEqual(plan.scenarios, scenarios);
     deepEqual([plan.rounds, plan.seconds, plan.minutes, plan.quick], [5, 2, 10, false]);
+    equal(isWhole(plan), true);
   });
 
   it('is told by --help', () => equal(planFrom(['--help']), undefined));
@@ -49,6 +50,11 @@ describe('what the bench is asked for', () => {
       plan?.targets.map(({ kind }) => kind),
       ['baseline', 'ours', 'peer'],
     );
+    // Also where as many stand in it as in the whole run: that one is written down.
+    for (const targets of ['direct,mcpd', 'direct,mcpd,mcp-proxy', 'direct,mcpd,mcp-proxy,supergateway']) {
+      const mixed = planFrom(['--against', dir, '--targets', targets]);
+      equal(mixed !== undefined && isWhole(mixed), false, targets);
+    }
     deepEqual(
       plan.scenarios.map(({ name, aim }) => [name, aim]),
       [['small-10', { callsPerS: 1, addedP50: 1, memory: 1 }]],
