@@ -40,7 +40,7 @@ type Old = { readonly name: (typeof oldNames)[number]; readonly bytes: Buffer; r
 /**
  * Opens `state.db` in the state directory; makes it at the first start, from the files of an older mcpd where there are any.
  * Throws `CONFIG_INVALID` for one that is gone, damaged, somebody else's or from a newer mcpd: to start with an empty one
- * would undo every switch in silence. Whoever calls this is the one daemon of the directory.
+ * would undo every switch in silence; and `AUDIT_UNAVAILABLE` where the disk is full or fails. Whoever calls this is the one daemon of the directory.
  */
 export function openState(dir: string): State {
   const path = join(dir, fileName);

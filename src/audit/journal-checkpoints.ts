@@ -79,11 +79,14 @@ export class Checkpoints {
     const path = pathOf(this.#dir, at.file);
     try {
       await makeDir(this.#dir);
+      const from = this.#end?.path === path ? this.#end.bytes : undefined;
+      // Known before anything is written: what a try leaves that fails is cut off by the next, also where it is a whole line.
       const bytes = await appendLine(
         this.#dir,
         path,
         line,
-        this.#end?.path === path ? this.#end.bytes : undefined,
+        from,
+        (end) => (this.#end = { path, bytes: end }),
       );
       this.#end = { path, bytes };
       const made = readCheckpoint(line, this.#keys.verify);
@@ -178,13 +181,14 @@ function pathOf(dir: string, file: number): string {
 
 /**
  * Whole and on the disk when it resolves with where it ends. What a crash or a disk that failed left of a line is cut off
- * first; `from`: where the last good one ends.
+ * first; `from`: where the last good one ends, and `begins` is told where that is.
  */
 async function appendLine(
   dir: string,
   path: string,
   line: string,
   from: number | undefined,
+  begins: (end: number) => void,
 ): Promise<number> {
   const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
   const file = await open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
@@ -196,6 +200,7 @@ async function appendLine(
     if (flaw !== undefined)
       throw new Fault('CONFIG_INVALID', { detail: `${path} ${flaw.what}`, hint: flaw.mend });
     end = from !== undefined && from <= stat.size ? from : await wholeBytes(file, stat.size);
+    begins(end);
     if (end < stat.size) await file.truncate(end);
     const { bytesWritten } = await file.write(bytes, 0, bytes.length, end);
     if (bytesWritten < bytes.length) throw new Error('the file takes no more bytes');

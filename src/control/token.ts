@@ -5,6 +5,8 @@ import { Fault } from '../domain/faults.ts';
 import { shellWord } from '../files/ours.ts';
 
 const bytesMax = 256;
+/** What may be over at the next start. */
+const passing: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EMFILE', 'ENFILE']);
 
 /** Where the token of a start lies, for whoever may use the socket. */
 export function tokenPath(socketPath: string): string {
@@ -27,7 +29,10 @@ export class StartToken {
     this.#digest = hash('sha256', token, 'buffer');
   }
 
-  /** Throws `CONFIG_INVALID`. To be called by whoever alone may stand at this socket's place. */
+  /**
+   * Throws `CONFIG_INVALID`, and `AUDIT_UNAVAILABLE` where the disk is full or fails. To be called by whoever alone may stand at
+   * this socket's place.
+   */
   static make(socketPath: string): StartToken {
     const path = tokenPath(socketPath);
     const token = `mcpd_ctl_${randomBytes(32).toString('base64url')}`;
@@ -42,8 +47,15 @@ export class StartToken {
         closeSync(file);
       }
     } catch (cause) {
+      const detail = `the operator token cannot be written to ${path}: ${(cause as Error).message}`;
+      if (passing.has((cause as NodeJS.ErrnoException).code ?? ''))
+        throw new Fault('AUDIT_UNAVAILABLE', {
+          detail,
+          hint: `see that the disk has room and works: df ${shellWord(path)}; then start mcpd again`,
+          cause,
+        });
       throw new Fault('CONFIG_INVALID', {
-        detail: `the operator token cannot be written to ${path}: ${(cause as Error).message}`,
+        detail,
         hint: `see what is there: ls -ld ${shellWord(path)}`,
         cause,
       });

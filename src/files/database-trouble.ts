@@ -14,6 +14,9 @@ const troubles: ReadonlyMap<number, string> = new Map([
   [26, 'it is not a database'],
 ]);
 
+/** Of these, what the system is to blame for and not the file: it may be over at the next try. */
+const passing: ReadonlySet<number> = new Set([5, 6, 7, 10, 13, 14]);
+
 /** What SQLite said, as a fault; whatever is no trouble with disk or file as it came. */
 export function troubleWith(path: string, reason: unknown): unknown {
   const says = troubles.get(codeOf(reason));
@@ -34,11 +37,18 @@ export function unusable(path: string, what: string, cause: unknown = new Error(
   });
 }
 
-/** What SQLite could not make of the file when it was opened. */
+/** What SQLite could not make of the file when it was opened: `AUDIT_UNAVAILABLE` where a later start may do better. */
 export function unreadable(path: string, cause: unknown): Fault {
   if (cause instanceof Fault) return cause;
   const says = troubles.get(codeOf(cause)) ?? 'it cannot be understood';
-  return unusable(path, `cannot be used: ${says} (${(cause as Error).message})`, cause);
+  const what = `cannot be used: ${says} (${(cause as Error).message})`;
+  if (!passing.has(codeOf(cause))) return unusable(path, what, cause);
+  // Whoever put back an old copy now would lose every switch since.
+  return new Fault('AUDIT_UNAVAILABLE', {
+    detail: `${path} ${what}`,
+    hint: `see that the disk has room and works: df ${shellWord(path)}; then start mcpd again`,
+    cause,
+  });
 }
 
 /** Rows that nobody could have written who is one of us: a start without them would know less than it did. */

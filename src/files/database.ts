@@ -44,7 +44,10 @@ export class Database {
   /** Which files on the disk these are: of the database and of its `-wal`. */
   readonly #identity: string;
 
-  /** Throws `CONFIG_INVALID` for a file that is not ours alone, is no database of ours, is damaged, or of a newer mcpd. */
+  /**
+   * Throws `CONFIG_INVALID` for a file that is not ours alone, is no database of ours, is damaged, or of a newer mcpd, and
+   * `AUDIT_UNAVAILABLE` where the disk is full or fails.
+   */
   static open(place: DatabasePlace): Database {
     const { path } = place;
     const before = process.umask(0o177);

@@ -264,7 +264,10 @@ export class Bridge {
 
   async #hold(pass: Pass, guest: Guest, method: string, done: () => void): Promise<Answer> {
     const { connection } = guest.supervisor;
-    if (connection === undefined) throw new Fault('UPSTREAM_DOWN', { detail: `${this.#spec.name} is gone` });
+    if (connection === undefined) {
+      done();
+      throw new Fault('UPSTREAM_DOWN', { detail: `${this.#spec.name} is gone` });
+    }
     const held: Held = new Held({
       connection,
       server: this.#spec.name,
@@ -299,7 +302,8 @@ export class Bridge {
     let count = 0;
     let chars = 0;
     for (const [id, { held, guest }] of [...this.#held].reverse()) {
-      if (guest.owner !== owner || held.endedChars === undefined) continue;
+      // Whoever waits for an end is about to hear it.
+      if (guest.owner !== owner || held.endedChars === undefined || held.call !== undefined) continue;
       count++;
       chars += held.endedChars;
       if (count === 1 || (count <= unheardMax && chars <= unheardCharsMax)) continue;
@@ -329,6 +333,7 @@ export class Bridge {
       question: (guest, request, settle) => this.#asked(guest, request, settle),
       notice: (guest, notice, about) => this.#noticed(guest, notice, about),
       ended: (guest) => this.#lost(guest),
+      ready: (guest) => this.#isBack(guest),
     };
     return new Guest(this.#deps, this.#spec, whose, how, hearing, after);
   }
@@ -341,7 +346,11 @@ export class Bridge {
   #lost(lost: Guest): void {
     this.#noteLoss(lost.owner ?? '');
     this.#followers.end(lost);
-    for (const { elder, guest } of this.#elders.values()) if (guest === lost) elder.refollow();
+  }
+
+  /** Also when it took an operator to bring it back. */
+  #isBack(back: Guest): void {
+    for (const { elder, guest } of this.#elders.values()) if (guest === back) elder.refollow();
   }
 
   #noteLoss(caller: string): void {

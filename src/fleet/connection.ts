@@ -20,7 +20,7 @@ import { metaKeys } from '../protocol/era.ts';
 import { speaksModern } from '../protocol/translate.ts';
 import { Deadlines } from './deadlines.ts';
 import { Dispatch, type DispatchWork } from './dispatch.ts';
-import { logLevelOf, progressTokenOf, type Order } from './order.ts';
+import { isStream, logLevelOf, progressTokenOf, type Order } from './order.ts';
 import { Questions } from './questions.ts';
 import { readLine, readLines, wireIdAtTheEdge, type ChildLine } from './read-line.ts';
 import type { Tally } from './tally.ts';
@@ -230,13 +230,18 @@ export class Connection {
 
   /**
    * A subscription of mcpd's own (2026-07-28 basic/patterns/subscriptions). `ended` is told once when it is over, whoever ended
-   * it. Gives the way to end it. Throws `UPSTREAM_BUSY`, or why the child is gone.
+   * it, or that the child refused it. Gives the way to end it. Throws `UPSTREAM_BUSY`, or why the child is gone.
    */
-  listen(params: JsonText, hears: (notice: Notice) => void, ended: () => void): () => void {
+  listen(
+    params: JsonText,
+    hears: (notice: Notice) => void,
+    ended: (how: 'over' | 'refused') => void,
+  ): () => void {
     const never = Number.POSITIVE_INFINITY;
     const forEver = { dueAt: never, lastAt: never, withinMs: never };
-    const what = { method: 'subscriptions/listen', params, hears, resolve: ended, reject: ended };
-    const order: Order = { ...ours, ...forEver, ...what };
+    const what = { method: 'subscriptions/listen', params, hears };
+    const resolve = ({ kind }: Answer) => ended(kind === 'error' ? 'refused' : 'over');
+    const order: Order = { ...ours, ...forEver, ...what, resolve, reject: () => ended('over') };
     this.#dispatch.send(order);
     return () => this.drop(order, new Fault('CANCELLED', { detail: 'nobody listens any more' }));
   }
@@ -363,7 +368,8 @@ export class Connection {
     const call = order?.about;
     if (order?.hears !== undefined) return order.hears(notice);
     if (
-      order?.method !== 'subscriptions/listen' ||
+      order === undefined ||
+      !isStream(order) ||
       call?.message.kind !== 'request' ||
       String(order.wireId) !== id
     )
@@ -413,17 +419,28 @@ export class Connection {
     hearing.notice({ ...notice, params }, order.about);
   }
 
-  /** A child may take back its own questions only; a caller's request is the caller's. */
+  /** A child may take back its own questions, and end a subscription; any other request of a caller's is the caller's. */
   #withdrawn(notice: Notice, bytes: Buffer): void {
     const childId = notice.params && member(notice.params, ['requestId']);
     const ourId = childId && this.#questions.withdraw(valueOf(childId));
     if (ourId === undefined || notice.params === undefined) {
+      if (childId !== undefined && this.#unsubscribed(childId)) return;
       return this.#work.tally.drop('stray', 'a cancellation of nothing', bytes);
     }
     this.#work.hearing.notice(
       { ...notice, params: withMember(notice.params, ['requestId'], encode(ourId)) },
       undefined,
     );
+  }
+
+  /** Over a pipe a server ends a subscription by cancelling the request that opened it (2026-07-28 schema, CancelledNotification). */
+  #unsubscribed(id: JsonText): boolean {
+    const wireId = Number(id);
+    const order = String(wireId) === id ? this.#dispatch.find(wireId) : undefined;
+    if (order === undefined || !isStream(order) || !this.#dispatch.settle(order)) return false;
+    this.#work.tally.notice();
+    order.resolve(namedAsAsked(order, { kind: 'result', text: encode({ resultType: 'complete' }) }));
+    return true;
   }
 
   #halted(order: Order, reason: HaltReason): void {
@@ -492,9 +509,9 @@ const ours = {
 } as const;
 
 /** The result that ends a subscription names it as the client does. */
-function namedAsAsked({ method, about }: Order, answer: Answer): Answer {
-  if (method !== 'subscriptions/listen' || answer.kind === 'error') return answer;
-  if (about?.message.kind !== 'request') return answer;
+function namedAsAsked(order: Order, answer: Answer): Answer {
+  const { about } = order;
+  if (!isStream(order) || answer.kind === 'error' || about?.message.kind !== 'request') return answer;
   const text = withMember(answer.text, ['_meta', metaKeys.subscription], encode(about.message.id));
   return { ...answer, text };
 }

@@ -4,7 +4,7 @@ import type { JsonText } from '../domain/message.ts';
 import type { ServerSpec } from '../domain/orders.ts';
 import { Roster } from '../domain/roster.ts';
 import { encode, requestText, withMember } from '../protocol/codec.ts';
-import { weightOf, type Order } from './order.ts';
+import { isStream, weightOf, type Order } from './order.ts';
 import { writeLine } from './write-line.ts';
 
 /** Unsent text that one child may cause us to hold, in characters; beyond it the caller hears `UPSTREAM_BUSY`. */
@@ -54,9 +54,10 @@ export class Dispatch {
     return this.#sent.get(wireId);
   }
 
-  /** The one open request, if there is exactly one. */
+  /** The one request that waits for an answer, if there is exactly one. */
   only(): Order | undefined {
-    return this.#sent.size === 1 ? this.#sent.first() : undefined;
+    const waiting = this.#sent.list().filter((order) => !isStream(order));
+    return waiting.length === 1 ? waiting[0] : undefined;
   }
 
   /** Whether this id was ever on the wire. */

@@ -1,5 +1,4 @@
 import { Fault } from '../domain/faults.ts';
-import { Halt } from '../domain/halt.ts';
 import type { Answer, JsonText, Notice, Request } from '../domain/message.ts';
 import type { ServerSpec } from '../domain/orders.ts';
 import type { Pass } from '../domain/pass.ts';
@@ -34,6 +33,7 @@ export class Elder {
   readonly #followed = new Set<string>();
   readonly #inquiries: Inquiries;
   #hangUp: (() => void) | undefined;
+  #again: NodeJS.Timeout | undefined;
   #introduced = false;
   #over = false;
 
@@ -90,18 +90,28 @@ export class Elder {
     if (this.#over) return;
     this.#over = true;
     this.#guest.followers--;
+    clearTimeout(this.#again);
     this.#hangUp?.();
     this.#inquiries.stop();
   }
 
-  /** The child came back, or lost our subscription. */
+  /** A child is there that knows nothing of what the session follows. Never throws. */
   refollow(): void {
-    this.#hangUp = undefined;
     if (this.#over || !this.#introduced) return;
-    this.#guest
-      .ready(new Halt())
-      .then(() => this.#follow())
-      .catch(() => undefined);
+    try {
+      this.#follow();
+    } catch {
+      // It has many to hear, and no room for this one now.
+      this.#followLater();
+    }
+  }
+
+  #followLater(): void {
+    if (this.#over) return;
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => {
+      if (this.#hangUp === undefined) this.refollow();
+    }, this.#deps.pace.followAgainMs).unref();
   }
 
   /** What a session is told without its child. */
@@ -214,9 +224,11 @@ export class Elder {
       ['_meta', object(metaForModern({ ...this.#facts, logLevel: undefined }))],
     ]);
     let mine: (() => void) | undefined = undefined;
-    const ended = () => {
-      // Ended by the child, not by us: it is asked again when it is back.
-      if (this.#hangUp === mine) this.#hangUp = undefined;
+    const ended = (how: 'over' | 'refused') => {
+      if (this.#hangUp !== mine) return;
+      // Ended by the child, not by us. Where the child itself has ended, there is nobody to ask until the next one comes.
+      this.#hangUp = undefined;
+      if (how === 'over') this.#followLater();
     };
     mine = connection.listen(params, (notice) => this.#heard(notice), ended);
     this.#hangUp = mine;

@@ -20,7 +20,10 @@ export type Whose = { readonly key: string; readonly owner: string | undefined }
 export type GuestHearing = {
   readonly question: (guest: Guest, request: Request, settle: (answer: Answer) => void) => void;
   readonly notice: (guest: Guest, notice: Notice, about: Call | undefined) => void;
+  /** A start failed, or its child ended. */
   readonly ended: (guest: Guest) => void;
+  /** A child is there, the first one or another. */
+  readonly ready: (guest: Guest) => void;
 };
 
 /** A child that mcpd greets on behalf of modern clients: they have no session that a child could belong to. */
@@ -67,6 +70,7 @@ export class Guest {
       sessionId: undefined,
       greet: (connection) => this.#greet(connection),
       trouble: () => hearing.ended(this),
+      ready: () => hearing.ready(this),
       hearing: {
         question:
           how.era === 'modern' ? undefined : (request, settle) => hearing.question(this, request, settle),

@@ -72,6 +72,8 @@ export class Held {
         { params },
       );
       connection.send(this.#order);
+      // A child that greets may ask at once, and then this call is the only one that it can be about.
+      for (const question of this.#early.splice(0)) this.asked(question.request, question.settle);
     });
   }
 

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { closeSync, constants, ftruncateSync, renameSync, writeSync } from 'node:fs';
+import { Fault } from '../domain/faults.ts';
 import { openOurs, readOurs } from '../files/ours.ts';
 import { bootMark, type Identity } from './process-table.ts';
 
@@ -30,7 +31,13 @@ export class Ledger {
     this.#head = headOf(cookie) ?? '';
     this.#failed = failed;
     // Elsewhere than on Linux nobody could tell one process from another.
-    if (this.#head !== '') this.#writeAnew();
+    if (this.#head === '') return;
+    try {
+      this.#writeAnew();
+    } catch (reason) {
+      if (reason instanceof Fault) throw reason;
+      this.#giveUp(reason);
+    }
   }
 
   came(it: Identity, server: string): void {

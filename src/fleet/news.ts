@@ -26,6 +26,7 @@ export type NewsWork = {
 export class News {
   readonly #work: NewsWork;
   readonly #storms: Coalescer;
+  #again: NodeJS.Timeout | undefined;
   #unheard = 0;
 
   constructor(work: NewsWork) {
@@ -38,7 +39,7 @@ export class News {
     return this.#unheard;
   }
 
-  /** A modern child tells of changes only where it is asked to (2026-07-28 basic/patterns/subscriptions). */
+  /** A modern child tells of changes only where it is asked to (2026-07-28 basic/patterns/subscriptions). Throws like `listen`. */
   follow(connection: Connection, greeting: JsonText): void {
     const news = newsOf(greeting);
     const filter = {
@@ -51,7 +52,24 @@ export class News {
     const hears = (notice: Notice) => {
       if (isListChanged(notice)) this.#storms.hear(notice);
     };
-    connection.listen(params, hears, () => undefined);
+    connection.listen(params, hears, (how) => {
+      if (how === 'over') this.#followLater(connection, greeting);
+    });
+  }
+
+  #followLater(connection: Connection, greeting: JsonText): void {
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => {
+      // Its successor has been asked by now.
+      if (this.#work.connection() !== connection) return;
+      try {
+        this.follow(connection, greeting);
+        // What changed meanwhile was told to nobody.
+        this.#work.listsChanged(connection);
+      } catch {
+        this.#followLater(connection, greeting);
+      }
+    }, this.#work.deps.pace.followAgainMs).unref();
   }
 
   /** `about`: the call that it names. */
@@ -68,6 +86,7 @@ export class News {
   }
 
   stop(): void {
+    clearTimeout(this.#again);
     this.#storms.stop();
   }
 

@@ -37,6 +37,11 @@ export type Order = {
   state: 'waiting' | 'due' | 'sent' | 'settled';
 };
 
+/** A subscription: it is open for as long as somebody listens, and its answer is its end. */
+export function isStream({ method }: Order): boolean {
+  return method === 'subscriptions/listen';
+}
+
 /** What an unsent order holds in memory, roughly, in bytes. */
 export function weightOf(order: Order): number {
   return 256 + (order.params?.length ?? 0);

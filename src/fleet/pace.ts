@@ -13,6 +13,8 @@ export type Pace = {
   readonly questionWithinMs: number;
   /** At most one `list_changed` of a kind in this time. */
   readonly stormMs: number;
+  /** A child that ended a subscription of ours, and lives, is asked again after this. */
+  readonly followAgainMs: number;
   /** How long one start may hold up the next ones: the time in which a program needs the processor most. */
   readonly turnMs: number;
 };
@@ -25,5 +27,6 @@ export const standardPace: Pace = {
   readyWithinMs: 5_000,
   questionWithinMs: 600_000,
   stormMs: 250,
+  followAgainMs: 5_000,
   turnMs: 500,
 };

@@ -151,12 +151,18 @@ export class Shared {
     return greetingFor(this.#greeting ?? encode({}), undefined);
   }
 
-  /** A stream of a modern client: it follows these resources, and hears of every change, until it leaves. */
+  /** A stream of a modern client: it follows these resources, and hears of every change, until it leaves. Throws `TOO_MANY`. */
   listen(session: Session, uris: readonly string[], hears: (notice: Notice) => void): void {
     this.members.join(session);
     this.members.listeners.add(hears);
-    for (const uri of uris) {
-      if (this.members.follow(session.id, uri)) void this.#following.want(uri).catch(() => undefined);
+    try {
+      for (const uri of uris) {
+        if (this.members.follow(session.id, uri)) void this.#following.want(uri).catch(() => undefined);
+      }
+    } catch (reason) {
+      // A stream that never begins never ends: what it followed so far would be kept from everybody else for all time.
+      this.unlisten(session, hears);
+      throw reason;
     }
   }
 

@@ -24,6 +24,8 @@ export type SupervisorWork = {
   readonly heartbeat?: (tookMs: number | undefined) => void;
   /** A start failed, or a running child ended. */
   readonly trouble?: (fault: Fault) => void;
+  /** A child is ready. Must not throw. */
+  readonly ready?: () => void;
 };
 
 /** What may follow what. */
@@ -284,6 +286,7 @@ export class Supervisor {
     this.#isWanted = false;
     this.#enter('ready');
     this.#waiters.succeed(instance.connection);
+    this.#work.ready?.();
     this.#work.deps.onReady?.(this.#work.spec);
   }
 

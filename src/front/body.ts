@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { Fault } from '../domain/faults.ts';
+import { decodeUtf8 } from '../protocol/codec.ts';
 import type { TurnedAway } from '../protocol/wire-errors.ts';
 
 /** Buffers of at least so many bytes are never cut out of Node's pool. */
@@ -49,6 +50,13 @@ export function readBody(req: IncomingMessage, bytesMax: number, holds: Holds): 
       if (!req.complete) reject(new Fault('BAD_MESSAGE', { detail: 'the body broke off' }));
     });
   });
+}
+
+/** The text of a body, whose bytes nobody may look at afterwards. Throws like `decodeUtf8`. */
+export function textOf(body: Buffer): string {
+  const text = decodeUtf8(body);
+  giveBack(body);
+  return text;
 }
 
 /**

@@ -7,14 +7,14 @@ import { Fault } from '../domain/faults.ts';
 import type { Message } from '../domain/message.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { RedactedJson } from '../domain/redacted.ts';
-import { decodeUtf8, errorText, readMessage } from '../protocol/codec.ts';
+import { errorText, readMessage } from '../protocol/codec.ts';
 import { eraOfLine } from '../protocol/era.ts';
 import { wordFault, wordOutcome } from '../protocol/wire-errors.ts';
 import type { TurnedAway } from '../protocol/wire-errors.ts';
 import type { Stay } from './admission.ts';
 import { arrive } from './arrive.ts';
 import { arrivalsOf, carryOutAll, isBatch, readBatch } from './batch.ts';
-import { readBody } from './body.ts';
+import { readBody, textOf } from './body.ts';
 import { EventReader } from './event-reader.ts';
 import type { FrontPlane } from './front-plane.ts';
 import { checkAccept, checkBodyHeaders } from './guard.ts';
@@ -134,7 +134,7 @@ export class HttpSse {
       if (req.headers.expect !== undefined) res.writeContinue();
       const body = await readBody(req, bounds.bytesMax, (bytes) => stay.holds(bytes));
       if ('kind' in body) return body;
-      const text = decodeUtf8(body);
+      const text = textOf(body);
       const messages = isBatch(text)
         ? readBatch(text, bounds, mayBatch(session))
         : [readMessage(text, bounds)];

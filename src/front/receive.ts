@@ -6,12 +6,12 @@ import { Fault } from '../domain/faults.ts';
 import type { Message, RequestId } from '../domain/message.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { TurnedAway } from '../protocol/wire-errors.ts';
-import { decodeUtf8, readMessage, type Bounds } from '../protocol/codec.ts';
+import { readMessage, type Bounds } from '../protocol/codec.ts';
 import { eraOf, eraOfLine } from '../protocol/era.ts';
 import { arrive, headerOf } from './arrive.ts';
 import type { Stay } from './admission.ts';
 import { arrivalsOf, BatchResponse, carryOutAll, isBatch, readBatch } from './batch.ts';
-import { giveBack, readBody } from './body.ts';
+import { readBody, textOf } from './body.ts';
 import type { FrontPlane } from './front-plane.ts';
 import { checkAccept, checkBodyHeaders, prefersStream } from './guard.ts';
 import { PostResponse } from './post-response.ts';
@@ -129,8 +129,7 @@ async function readIn(
     if (req.headers.expect !== undefined) res.writeContinue();
     const body = await readBody(req, plane.bounds.bytesMax, (bytes) => stay.holds(bytes));
     if ('kind' in body) return { away: body, id: undefined };
-    const text = decodeUtf8(body);
-    giveBack(body);
+    const text = textOf(body);
     if (isBatch(text)) {
       await plane.resume(arrival, credentials);
       const session = plane.sessions.peek(principal, arrival.server, arrival.sessionId);

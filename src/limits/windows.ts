@@ -107,15 +107,25 @@ export class Windows {
     if (Math.abs(offsetMs - this.#offsetMs) > jumpMs) this.#rewrite(now, offsetMs);
   }
 
-  /** Gives what still counts, for the store: with its own times, or a daemon that starts again and again would renew it. */
+  /**
+   * Gives what still counts, for the store: with its own times, or a daemon that starts again and again would renew it. What
+   * falls into one step of a count is one, taken when the last of it was: else each start would make the file larger.
+   */
   #takeOver(now: number): readonly KeptTake[] {
     const wallMs = this.#clock.wallMs();
     const live: KeptTake[] = [];
+    /** Of each count: where its youngest stands in `live`. */
+    const youngest = new Map<string, number>();
     for (const kept of this.#store.load()) {
       // Up to `jumpMs` the clocks may have drifted apart unnoticed.
       const ageMs = Math.max(0, wallMs - kept.at - jumpMs);
       if (ageMs >= kept.keepMs) continue;
-      live.push({ ...kept, at: Math.min(kept.at, stamp(wallMs)) });
+      const it = { ...kept, at: Math.min(kept.at, stamp(wallMs)) };
+      const place = youngest.get(kept.key) ?? -1;
+      const before = live[place];
+      if (before !== undefined && isOneStep(before, it))
+        live[place] = { ...it, amount: before.amount + it.amount };
+      else youngest.set(kept.key, live.push(it) - 1);
       const window = this.#windows.get(kept.key) ?? this.#open(kept.key, undefined, kept.keepMs);
       window.keepMs = kept.keepMs;
       this.#takeInto(window, kept.amount, now - ageMs);
@@ -176,7 +186,7 @@ export class Windows {
   /** What still counts, in steps of a thousandth of its span, so that writing it anew does not hold up the calls. */
   *#live(now: number, offsetMs: number): Generator<KeptTake> {
     for (const [key, { takes, keepMs }] of this.#windows) {
-      const stepMs = Math.max(1, Math.floor(keepMs / 1000));
+      const stepMs = stepOf(keepMs);
       let step: KeptTake | undefined;
       for (const { at, amount } of takesWithin(takes, keepMs, now)) {
         const until = Math.ceil(stamp(at + offsetMs) / stepMs) * stepMs;
@@ -189,6 +199,21 @@ export class Windows {
 }
 
 const none = noTakes();
+
+function stepOf(keepMs: number): number {
+  return Math.max(1, Math.floor(keepMs / 1000));
+}
+
+/** Whether two of one count may be kept as one. */
+function isOneStep(one: KeptTake, other: KeptTake): boolean {
+  const stepMs = stepOf(one.keepMs);
+  return (
+    one.keepMs === other.keepMs &&
+    one.at <= other.at &&
+    Math.floor(one.at / stepMs) === Math.floor(other.at / stepMs) &&
+    Number.isSafeInteger(one.amount + other.amount)
+  );
+}
 
 /** Rounded up: what is younger is forgotten later. A clock that nobody has set yet may be near 1970, or before. */
 function stamp(wallMs: number): number {

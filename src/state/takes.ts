@@ -155,8 +155,9 @@ export class Takes {
       this.#use(fd, lines, sizeBytes);
       return flushDirectory(dirname(path));
     } catch (reason) {
-      // Tried again when the file has grown on, not with every call.
-      this.#overgrownAtBytes = this.#sizeBytes + overgrownAtBytes;
+      // Tried again when the file has grown on, not with every call; and always before it may not grow any more.
+      const left = Math.max(0, this.#place.bytesMax - this.#sizeBytes);
+      this.#overgrownAtBytes = this.#sizeBytes + Math.min(overgrownAtBytes, left / 2);
       if (fd !== undefined) closeSync(fd);
       rmSync(beside, { force: true });
       throw unavailable(path, reason);
@@ -184,7 +185,9 @@ export class Takes {
     // What was added is in memory too, from where the file was written anew.
     this.#pending = '';
     this.#sizeBytes = sizeBytes;
-    this.#overgrownAtBytes = Math.max(this.#place.overgrownAtBytes, sizeBytes * growth);
+    // No later than half way to where it may not grow any more: a file that is too large cannot be read at the next start.
+    const mostBytes = this.#place.bytesMax / 2;
+    this.#overgrownAtBytes = Math.min(Math.max(this.#place.overgrownAtBytes, sizeBytes * growth), mostBytes);
     this.#isTorn = false;
   }
 

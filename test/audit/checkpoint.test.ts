@@ -9,11 +9,13 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { checkpointText, readCheckpoint, type Checkpoint } from '../../src/audit/checkpoint.ts';
 import { genesis } from '../../src/audit/chain.ts';
 import { openKeys, publicKeyPath } from '../../src/audit/journal-keys.ts';
+import { until } from '../support/daemon.ts';
 import { JournalRig, line, written } from './journal-rig.ts';
 
 const { privateKey, publicKey } = generateKeyPairSync('ed25519');
@@ -142,6 +144,25 @@ test('a folder of checkpoints that fails is told once, calls are made all the sa
   assert.deepEqual(findings, []);
   assert.ok(warnings.some(({ kind }) => kind === 'checkpoints'));
   assert.ok(rig.kinds().includes('checkpoints-lost'));
+});
+
+test('a whole checkpoint that the disk did not confirm is written once, and the journal is whole', async (t) => {
+  const rig = new JournalRig(t);
+  const probe = await open(import.meta.filename);
+  const files = Object.getPrototypeOf(probe) as { datasync: () => Promise<void> };
+  await probe.close();
+  const failing = t.mock.method(files, 'datasync', () => Promise.reject(new Error('EIO')));
+  const scribe = rig.open();
+  await scribe.append(line('a'), 'os');
+  rig.fire(1000);
+  await until('a checkpoint that failed', () => rig.toldOfCheckpoints.length > 0);
+  assert.ok(failing.mock.callCount() > 0);
+  failing.mock.restore();
+  await scribe.append(line('a'), 'os');
+  await scribe.close();
+  assert.equal(rig.toldOfCheckpoints.at(-1), undefined);
+  const { findings } = await rig.verify();
+  assert.deepEqual(findings, []);
 });
 
 test('half a checkpoint that a crash left is cut off', async (t) => {

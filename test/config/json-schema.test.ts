@@ -62,6 +62,30 @@ test('a shipped file with one word changed fits no more', () => {
   }
 });
 
+/** All names that may stand before an `=` or in the brackets of a table. Not those that an owner makes up. */
+function keysIn(schema: Schema): readonly string[] {
+  const own = Object.entries(schema.properties ?? {})
+    // docs/authentication.md has these.
+    .filter(([key]) => key !== 'oauth')
+    .flatMap(([key, below]) => [key, ...keysIn(below)]);
+  const below = [schema.items, schema.additionalProperties, ...(schema.anyOf ?? [])];
+  return [...own, ...below.flatMap((it) => (typeof it === 'object' ? keysIn(it) : []))];
+}
+
+test('the shipped files show every key, as their first lines say', () => {
+  const files = [
+    ['daemon', 'mcpd.toml'],
+    ['server', join('servers', 'filesystem.toml')],
+  ] as const;
+  for (const [kind, name] of files) {
+    const text = readFileSync(join(policies, name), 'utf8');
+    const keys = keysIn(policyJsonSchema(kind));
+    assert.ok(keys.length > 50);
+    const left = keys.filter((key) => !new RegExp(`\\b${key}\\b`).test(text));
+    assert.deepEqual(left, [], name);
+  }
+});
+
 test('every key of every shape is in the schema, with a sentence beside it', () => {
   const shapes: readonly (readonly [Schema | undefined, Readonly<Record<string, unknown>>])[] = [
     [at('server'), serverShape.shape],

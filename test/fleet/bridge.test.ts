@@ -209,6 +209,21 @@ describe('a modern client in front of a legacy child', () => {
       assert.equal(resultOf(await bench.resume(firsts[kept], {}, can))['n'], `${kept}`);
   });
 
+  it('that waits for an end hears it, whatever other ends it never came for', async () => {
+    await using bench = new Bench({ spec: { lineBytesMax: 16 * 1024 * 1024 } });
+    const busy = () => bench.bridge.supervisors().reduce((sum, { inFlight }) => sum + inFlight, 0);
+    const large = (n: string, chars: number): Step => ({
+      result: { content: [{ type: 'text', text: 'x'.repeat(chars) }], n },
+    });
+    const { answer } = bench.play([bench.gate('waiting'), large('waiting', 4_000_000)], can);
+    const first = await bench.play([elicit('x'), bench.gate('left'), large('left', 6_000_000)], can).answer;
+    assert.ok(isHeld(first));
+    bench.letGo('left');
+    await until(() => busy() === 1);
+    bench.letGo('waiting');
+    assert.equal(resultOf(await answer)['n'], 'waiting');
+  });
+
   it('does not make another caller’s answers be forgotten', async () => {
     await using bench = new Bench();
     const bobs = { ...can, caller: 'bob' };

@@ -5,6 +5,8 @@ import { realClock, type Clock } from '../../src/domain/clock.ts';
 import type { Answer, JsonObject, Notice, Request } from '../../src/domain/message.ts';
 import { Connection } from '../../src/fleet/connection.ts';
 import { Tally } from '../../src/fleet/tally.ts';
+import { encode } from '../../src/protocol/codec.ts';
+import { metaKeys } from '../../src/protocol/era.ts';
 import { json, passOf, request, resultOf, toolCall } from './support.ts';
 
 type Bench = {
@@ -69,6 +71,38 @@ describe('ids', () => {
     say({ id: 2, result: { for: 'B' } });
     say({ id: 1, result: { for: 'A' } });
     assert.deepEqual([resultOf(await one), resultOf(await two)], [{ for: 'A' }, { for: 'B' }]);
+  });
+
+  it('a child ends a subscription by cancelling it, and its client hears of that under its own id; a call it cannot end', async () => {
+    const { connection, say, tally } = bench();
+    const ends: string[] = [];
+    const listen = () =>
+      connection.listen(
+        encode({ notifications: {} }),
+        () => undefined,
+        (how) => ends.push(how),
+      );
+    listen();
+    const stream = new Promise<Answer>((resolve, reject) => {
+      const { pass } = passOf(request('subscriptions/listen', { notifications: {} }, 'seven'));
+      connection.send(connection.order(pass, Infinity, resolve, reject, { placed: false }));
+    });
+    const call = connection.ask(passOf(echo(1)).pass, 1000);
+    await turn();
+    for (const requestId of [1, 2, 3, '1', 4])
+      say({ method: 'notifications/cancelled', params: { requestId } });
+    assert.deepEqual(ends, ['over']);
+    assert.deepEqual(resultOf(await stream), {
+      resultType: 'complete',
+      _meta: { [metaKeys.subscription]: 'seven' },
+    });
+    assert.equal(tally.dropped, 3);
+    say({ id: 3, result: { done: true } });
+    assert.deepEqual(resultOf(await call), { done: true });
+    listen();
+    await turn();
+    say({ id: 4, error: { code: -32601, message: 'Method not found' } });
+    assert.deepEqual(ends, ['over', 'refused']);
   });
 
   it('an answer counts once, and only under the very id that was sent', async () => {
@@ -292,6 +326,24 @@ describe('ends of a call', () => {
     say({ id: 2, result: {} });
     say({ id: 3, result: {} });
     await Promise.all(two);
+  });
+
+  it('a message without an id fails the only request, whatever streams are open, and never a stream', async () => {
+    const { connection, say, written } = bench();
+    let ended = 0;
+    connection.listen(
+      encode({ notifications: {} }),
+      () => undefined,
+      () => ended++,
+    );
+    await turn();
+    say({ error: { code: -32700, message: 'Parse error' } });
+    const one = connection.ask(passOf(echo(1)).pass, 1000);
+    await turn();
+    assert.equal(written.length, 2);
+    say({ error: { code: -32700, message: 'Parse error' } });
+    await assert.rejects(one, fault('UPSTREAM_GARBLED'));
+    assert.equal(ended, 0);
   });
 
   it('a line that was too long fails the request it names', async () => {

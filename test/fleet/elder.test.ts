@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Target } from '../../src/domain/call.ts';
+import { usualCare } from '../../src/domain/care.ts';
 import { Fault } from '../../src/domain/faults.ts';
 import type { Answer, Json, JsonObject, Message } from '../../src/domain/message.ts';
 import type { Upcall } from '../../src/domain/upstream.ts';
@@ -124,6 +125,7 @@ const calls = (of: Bench): JsonObject[] =>
     .raw()
     .filter(({ method }) => method === 'tools/call')
     .map(({ params }) => params as JsonObject);
+const listens = (of: Bench) => of.raw().filter(({ method }) => method === 'subscriptions/listen').length;
 const lastListen = (of: Bench) =>
   of.raw().findLast(({ method }) => method === 'subscriptions/listen')?.['params'] as
     { notifications: JsonObject } | undefined;
@@ -451,9 +453,37 @@ describe('what a legacy client follows on a modern child', () => {
     const client = await Old.open(place);
     await follow(client, 'file:///a');
     await assert.rejects(client.play([[{ exit: 1 }]]).answer, fault('UPSTREAM_DIED'));
-    const listens = () => place.raw().filter(({ method }) => method === 'subscriptions/listen').length;
-    const before = listens();
-    await until(() => listens() > before);
+    const before = listens(place);
+    await until(() => listens(place) > before);
+    assert.deepEqual(lastListen(place)?.notifications['resourceSubscriptions'], ['file:///a']);
+  });
+
+  it('is followed again when its child was given up, and an operator brought it back', async () => {
+    await using place = bench({ spec: { care: { ...usualCare, deathsMax: 0 } } });
+    const client = await Old.open(place);
+    await follow(client, 'file:///a');
+    await assert.rejects(client.play([[{ exit: 1 }]]).answer, fault('UPSTREAM_DIED'));
+    const [supervisor] = place.bridge.supervisors();
+    await until(() => supervisor?.state === 'given-up');
+    await follow(client, 'file:///b');
+    const before = listens(place);
+    await supervisor?.restart();
+    await until(() => listens(place) > before);
+    assert.deepEqual(lastListen(place)?.notifications['resourceSubscriptions'], ['file:///a', 'file:///b']);
+  });
+
+  it('is followed again when its child ended the subscription, and no call can be ended like that', async () => {
+    await using place = bench();
+    const client = await Old.open(place);
+    await follow(client, 'file:///a');
+    await until(() => lastListen(place)?.notifications['resourceSubscriptions'] !== undefined);
+    const before = listens(place);
+    const cancel = (requestId: string): Step => ({
+      send: { method: 'notifications/cancelled', params: { requestId } },
+    });
+    const { answer } = client.play([[cancel('$LISTEN'), cancel('$ID'), done]]);
+    assert.equal(resultOf(await answer)['done'], true);
+    await until(() => listens(place) > before);
     assert.deepEqual(lastListen(place)?.notifications['resourceSubscriptions'], ['file:///a']);
   });
 

@@ -321,6 +321,13 @@ describe('what a client is asked', () => {
     assert.equal(keysOf(await answer).length, 2);
   });
 
+  it('is what its child asked before it was given the call, too', async () => {
+    const stage = new Stage();
+    stage.say({ id: 'eager', ...roots });
+    const { answer } = await stage.begin();
+    assert.equal(keysOf(await answer).length, 1);
+  });
+
   it('is not what the child has taken back, before it was put or while nobody was there', async () => {
     const stage = new Stage();
     const { answer } = await stage.begin();

@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, it } from 'node:test';
 import { followedMax } from '../../src/fleet/members.ts';
+import { puppet } from '../rounds/bench.ts';
+import { modern } from '../rounds/support.ts';
 import { Client, fault, Fleets, statusOf, untilTold, type Running } from './client.ts';
 import { errorOf, quickPace, resultOf, until } from './support.ts';
 
@@ -32,6 +34,27 @@ describe('subscriptions to a child that several sessions share', () => {
     await bob.unfollow('x:/1');
     await bob.follow('x:/1');
     assert.deepEqual((await ana.told()).told, ['subscribe x:/1', 'unsubscribe x:/1', 'subscribe x:/1']);
+  });
+
+  it('a stream of a modern client that is refused gives back what it followed until then', async () => {
+    const running = fleets.start([
+      'answers',
+      { args: [puppet], sharing: 'all', protocol: 'legacy', env: { PUPPET_ERA: 'legacy' } },
+    ]);
+    await running.fleet.waitReady(10_000);
+    const uri = (n: number) => `x:/${n}/${'x'.repeat(60_000)}`;
+    const listen = (...uris: readonly string[]) =>
+      modern({
+        method: 'subscriptions/listen',
+        params: { notifications: { resourceSubscriptions: [...uris] } },
+      });
+    const many = Array.from({ length: followedMax.uriChars / 60_000 + 1 }, (_, n) => uri(n));
+    await assert.rejects(running.fleet.forward(listen(...many).pass), fault('TOO_MANY'));
+    const { pass, call, halt } = listen(uri(1000));
+    const stream = running.fleet.forward(pass);
+    await until(() => running.upcalls.some(({ callId }) => callId === call.id));
+    halt.call('the caller went away');
+    await assert.rejects(stream, fault('CANCELLED'));
   });
 
   it('a session that ends gives back what only it followed', async () => {

@@ -66,6 +66,7 @@ export const quickPace: Pace = {
   stopStepMs: 200,
   drainMs: 100,
   stormMs: 50,
+  followAgainMs: 50,
 };
 
 export type Logged = { readonly level: string; readonly fields: object; readonly message: string };

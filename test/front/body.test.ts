@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import type { IncomingMessage } from 'node:http';
 import { describe, it } from 'node:test';
-import { giveBack, readBody } from '../../src/front/body.ts';
+import { giveBack, readBody, textOf } from '../../src/front/body.ts';
 
 /** Chunks as Node's HTTP parser hands them over: each with memory of its own. */
 function requestOf(chunks: readonly Buffer[]): IncomingMessage {
@@ -45,5 +45,11 @@ describe('the memory of a body', () => {
     const { buffer } = large;
     giveBack(large);
     assert.deepEqual([large.length, buffer.byteLength], [0, 0]);
+  });
+
+  it('is given back as soon as it is text', () => {
+    const large = own(65_536, 'a');
+    assert.equal(textOf(large), 'a'.repeat(65_536));
+    assert.equal(large.length, 0);
   });
 });

@@ -248,7 +248,10 @@ test('what counts no more is not carried over a restart', () => {
   for (let count = 0; count < 3; count++)
     void new Limiter({ clock, store }).charge(standing, call(), permit());
   assert.equal(new Limiter({ clock, store }).count, 1);
-  assert.equal(store.takes.length, 3);
+  assert.equal(
+    store.takes.reduce((sum, { amount }) => sum + amount, 0),
+    3,
+  );
   clock.pass(2001);
   assert.equal(new Limiter({ clock, store }).count, 0);
   assert.equal(store.takes.length, 0);
@@ -284,6 +287,27 @@ test('writing a busy window anew costs no more than a quiet one, and gives nothi
   );
   const again = new Limiter({ clock, store }).charge(standing, call(), permit());
   assert.ok('kind' in again && again.kind === 'exhausted');
+});
+
+test('however often it is started, what a start takes over stays small, and no younger than its youngest take', () => {
+  const clock = new FakeClock();
+  const store = new FakeStore();
+  const day = 86_400_000;
+  const standing = orders({ all: [limit('per caller', ['caller'], { rates: [rate(50_000, day)] })] });
+  const limiter = new Limiter({ clock, store });
+  for (let count = 0; count < 50_000; count++, clock.pass(100))
+    void limiter.charge(standing, call(), permit());
+  const youngest = store.takes.at(-1)?.at;
+  for (let starts = 0; starts < 3; starts++) {
+    const again = new Limiter({ clock, store }).charge(standing, call(), permit());
+    assert.ok('kind' in again && again.kind === 'exhausted');
+    assert.ok(store.takes.length <= 60, `${store.takes.length} of 50,000`);
+    assert.equal(store.takes.at(-1)?.at, youngest);
+  }
+  assert.equal(
+    store.takes.reduce((sum, { amount }) => sum + amount, 0),
+    50_000,
+  );
 });
 
 test('a take that is written anew is never older than it was', () => {

@@ -196,6 +196,35 @@ describe('the file of takes', () => {
     assert.ok(statSync(path).size <= 200);
   });
 
+  it('is overgrown before it reaches its bound, however large it was when it was written anew', () => {
+    let full = false;
+    const { it } = ready({
+      bytesMax: 20_000,
+      overgrownAtBytes: 6_000,
+      writeSome: (fd, bytes, offset) => {
+        if (full) throw new Error('ENOSPC');
+        return writeSync(fd, bytes, offset);
+      },
+    });
+    const grow = () => {
+      for (let at = 0; !it.isOvergrown(); at++) {
+        it.add(at, [take('a')]);
+        it.flush();
+      }
+    };
+    it.rewrite(Array.from({ length: 500 }, (_, at) => ({ ...take('a'), at })));
+    grow();
+    // Each try that fails comes sooner than the one before it, and there is always one more.
+    for (let tries = 0; tries < 5; tries++) {
+      full = true;
+      assert.throws(() => it.rewrite([]), { code: 'AUDIT_UNAVAILABLE' });
+      full = false;
+      grow();
+    }
+    it.rewrite([{ ...take('a', 9), at: 40 }]);
+    assert.ok(!it.isOvergrown());
+  });
+
   it('is overgrown when it has grown, and small again when it is written anew', () => {
     const { it } = ready({ overgrownAtBytes: 500 });
     for (let at = 0; !it.isOvergrown(); at++) it.add(at, [take('a')]);
