@@ -274,6 +274,7 @@ export class Bridge {
       answerWithinMs: this.#spec.answerWithinMs,
       heldWithinMs: this.#deps.pace.questionWithinMs,
       onUpcall: this.#deps.onUpcall,
+      tell: (notice, call) => this.#tell(notice, call),
       over: () => {
         over();
         this.#forgetUnheard(guest.owner);
@@ -292,6 +293,7 @@ export class Bridge {
       return answerForRound(method, await held.begin(pass), guest);
     } catch (reason) {
       this.#held.delete(held.id);
+      held.forget();
       over();
       throw reason;
     }
@@ -370,18 +372,21 @@ export class Bridge {
 
   #noticed(guest: Guest, notice: Notice, about: Call | undefined): void {
     const held = this.#working.get(guest);
+    if (about !== undefined) return this.#tell(notice, about);
     if (notice.method === 'notifications/message') {
-      const call = about ?? held?.call;
-      if (call !== undefined && hearsLine(call, notice)) return this.#upcall(notice, call);
-    } else if (about !== undefined) return this.#upcall(notice, about);
-    else if (notice.method === 'notifications/cancelled') {
+      if (held !== undefined) return held.said(notice);
+    } else if (notice.method === 'notifications/cancelled') {
       const { requestId } = objectOf(notice.params);
       if (typeof requestId === 'string') return held?.withdrawn(requestId);
     } else return this.#followers.hear(guest.key, notice);
     this.#unheard++;
   }
 
-  #upcall(message: Notice, call: Call): void {
+  #tell(message: Notice, call: Call): void {
+    if (message.method === 'notifications/message' && !hearsLine(call, message)) {
+      this.#unheard++;
+      return;
+    }
     const audience = { kind: 'call', callId: call.id } as const;
     const settle = () => undefined;
     this.#deps.onUpcall({ server: this.#spec.name, audience, message, callId: call.id, settle });

@@ -407,6 +407,7 @@ export class Connection {
     const wireId = Number(token);
     const order =
       String(wireId) === token ? (this.#dispatch.find(wireId) ?? this.#tasks.get(wireId)) : undefined;
+    if (order?.away !== undefined) return order.away(notice);
     if (order?.about === undefined || order.progressToken === undefined || notice.params === undefined) {
       return tally.drop('stray', 'progress that nobody asked for', bytes);
     }

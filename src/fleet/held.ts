@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Call } from '../domain/call.ts';
 import { Fault } from '../domain/faults.ts';
-import type { Answer, JsonText, Request } from '../domain/message.ts';
+import type { Answer, JsonText, Notice, Request } from '../domain/message.ts';
 import type { Pass } from '../domain/pass.ts';
 import type { Upcall } from '../domain/upstream.ts';
-import { encode, member, members, object } from '../protocol/codec.ts';
+import { encode, member, members, object, withMember } from '../protocol/codec.ts';
 import { capabilityFor } from '../protocol/methods.ts';
 import { paramsForLegacy, questionForModern } from '../protocol/translate.ts';
 import type { Connection } from './connection.ts';
@@ -13,6 +13,9 @@ import { progressTokenOf, type Order } from './order.ts';
 /** Questions that a child asks together, or nearly, are put to the client in one round. */
 const gatherMs = 5;
 const questionsMax = 16;
+/** Progress and log lines of the time between two rounds; the youngest are kept for the next one. */
+const missedMax = 64;
+const missedCharsMax = 64 * 1024;
 
 export type HeldWork = {
   readonly connection: Connection;
@@ -21,6 +24,8 @@ export type HeldWork = {
   readonly answerWithinMs: number;
   readonly heldWithinMs: number;
   readonly onUpcall: (upcall: Upcall) => void;
+  /** Tells the client of `call` what the child said. */
+  readonly tell: (notice: Notice, call: Call) => void;
   /** Once, when the child's call is over. */
   readonly over: () => void;
   /** Once, when the client has heard how it ended, or will not come for it any more. */
@@ -46,6 +51,8 @@ export class Held {
   readonly #open = new Map<string, Question>();
   /** Asked while no client was there. */
   #early: Question[] = [];
+  /** Said while no client was there. */
+  readonly #missed: Notice[] = [];
   #round: Round | undefined;
   /** Whether what was decided about the last round holds still. */
   #stands: () => boolean = () => true;
@@ -85,9 +92,11 @@ export class Held {
       const call = pass.spend();
       this.#round = { call, resolve, reject };
       this.#stands = pass.grounds.stands;
+      this.#catchUp(call);
       if (this.#ended !== undefined) return this.#tell();
       const order = this.#order as Order; // `begin` came before.
       order.about = call;
+      order.away = undefined;
       order.progressToken = progressTokenOf(call);
       this.#work.connection.postpone(order, this.#work.answerWithinMs);
       this.#work.connection.follow(order);
@@ -125,6 +134,28 @@ export class Held {
     });
   }
 
+  /** The child says something that this call hears, now or in its next round. */
+  said(notice: Notice): void {
+    const call = this.#round?.call;
+    if (call !== undefined) return this.#work.tell(notice, call);
+    // Before its first round nothing is about it.
+    if (this.#order === undefined) return;
+    this.#missed.push(notice);
+    while (this.#missed.length > missedMax || charsOf(this.#missed) > missedCharsMax) this.#missed.shift();
+  }
+
+  /** A client is there again: it hears first what it missed, progress under the token of its present round. */
+  #catchUp(call: Call): void {
+    const token = progressTokenOf(call);
+    for (const notice of this.#missed.splice(0)) {
+      if (notice.method !== 'notifications/progress') this.#work.tell(notice, call);
+      else if (token !== undefined && notice.params !== undefined) {
+        const params = withMember(notice.params, ['progressToken'], encode(token));
+        this.#work.tell({ ...notice, params }, call);
+      }
+    }
+  }
+
   /** The child takes a question back. */
   withdrawn(id: string): void {
     this.#open.delete(id);
@@ -157,6 +188,13 @@ export class Held {
   forget(): void {
     clearTimeout(this.#timer);
     this.#ended = { fault: new Fault('STALE_STATE', { detail: 'nobody came for it' }) };
+    this.#refuseAll();
+  }
+
+  /** A question outlives its call in no era; and those that nobody answers would use up what the child may ask. */
+  #refuseAll(): void {
+    for (const { settle } of [...this.#open.values(), ...this.#early.splice(0)]) settle(tooMany);
+    this.#open.clear();
   }
 
   #pauseSoon(): void {
@@ -174,6 +212,7 @@ export class Held {
     // The client's stream ends with this answer, and that must not be taken for a cancellation of the child's call.
     round.call.halt.unlisten();
     order.about = undefined;
+    order.away = (progress) => this.said(progress);
     this.#work.connection.postpone(order, this.#work.heldWithinMs);
     const asked = [...this.#open].map(
       ([key, { request }]) => [key, questionForModern(request.method, request.params)] as const,
@@ -190,9 +229,7 @@ export class Held {
     this.#work.over();
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    // A question outlives its call in no era; and those that nobody answers would use up what the child may ask.
-    for (const { settle } of [...this.#open.values(), ...this.#early.splice(0)]) settle(tooMany);
-    this.#open.clear();
+    this.#refuseAll();
     if (this.#round !== undefined) this.#tell();
     else this.#timer = setTimeout(this.#work.told, this.#work.heldWithinMs).unref();
   }
@@ -220,6 +257,10 @@ function responsesIn({ message }: Call): readonly (readonly [string, JsonText])[
   if (all.some(([, text]) => !text.startsWith('{')))
     throw new Fault('BAD_PARAMS', { detail: 'an input response is not an object' });
   return all;
+}
+
+function charsOf(notices: readonly Notice[]): number {
+  return notices.reduce((sum, { params }) => sum + (params?.length ?? 0), 0);
 }
 
 const cannot: Answer = { kind: 'error', text: encode({ code: -32601, message: 'Method not found' }) };

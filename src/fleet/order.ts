@@ -14,6 +14,8 @@ export type Order = {
   /** The call that hears about progress, and under which token. A call in rounds is another one in each of them. */
   about: Call | undefined;
   progressToken: RequestId | undefined;
+  /** While nobody is there to hear about it: who keeps the progress that the child reports. */
+  away?: ((progress: Notice) => void) | undefined;
   /** How much progress it may still hear in the present window; see `Connection`. */
   progress?: { windowEnds: number; left: number };
   /** Whether its caller asked for log lines. */

@@ -26,6 +26,8 @@ class Stage {
   readonly lines: string[] = [];
   readonly upcalls: Upcall[] = [];
   readonly progress: unknown[] = [];
+  /** What the held call had its client told, and in which round. */
+  readonly heard: unknown[] = [];
   verdict: Verdict = 'asked';
   over = 0;
   told = 0;
@@ -49,6 +51,7 @@ class Stage {
         notice: ({ method, params }, about) => {
           const said = JSON.parse(params ?? '{}') as JsonObject;
           if (method === 'notifications/cancelled') this.held.withdrawn(said['requestId'] as string);
+          else if (method === 'notifications/message') this.held.said({ kind: 'notice', method, params });
           else this.progress.push([said['progressToken'], about?.id]);
         },
       },
@@ -65,6 +68,7 @@ class Stage {
         if (this.verdict === 'asked') upcall.hold?.();
         else upcall.settle({ kind: 'error', text: '{"code":-32601,"message":"no"}' as Answer['text'] });
       },
+      tell: ({ method, params }, call) => void this.heard.push([method, JSON.parse(params ?? '{}'), call.id]),
       over: () => this.over++,
       told: () => this.told++,
     });
@@ -398,6 +402,17 @@ describe('a call in rounds that ends early', () => {
     );
   });
 
+  it('that could not begin leaves nothing open that its child had asked', async () => {
+    const stage = new Stage();
+    stage.say({ id: 'eager', ...roots });
+    stage.held.forget();
+    await turn();
+    assert.deepEqual(
+      stage.written().map(({ id }) => id),
+      ['eager'],
+    );
+  });
+
   it('when its child dies before the first answer, says so', async () => {
     const stage = new Stage();
     const { answer } = await stage.begin();
@@ -509,5 +524,56 @@ describe('the progress of a call in rounds', () => {
     const { asked: second } = stage.resume({ [key]: accepted('x') }, { meta: { progressToken: 'second' } });
     assert.deepEqual(progress(), [['second', second.call.id]]);
     stage.say({ id: 'c-1', ...roots });
+  });
+
+  it('that comes while the client is away is kept for its next round, and so are log lines, in their order', async () => {
+    const stage = new Stage();
+    stage.say({ method: 'notifications/message', params: { data: 'of the call before' } });
+    const [key = ''] = keysOf(await stage.asking(roots));
+    stage.say({ method: 'notifications/progress', params: { progressToken: 1, progress: 2 } });
+    stage.say({ method: 'notifications/message', params: { data: 'working' } });
+    assert.deepEqual([stage.heard, stage.progress], [[], []]);
+    const { asked } = stage.resume({ [key]: accepted('x') }, { meta: { progressToken: 'second' } });
+    assert.deepEqual(stage.heard.splice(0), [
+      ['notifications/progress', { progressToken: 'second', progress: 2 }, asked.call.id],
+      ['notifications/message', { data: 'working' }, asked.call.id],
+    ]);
+    stage.say({ id: 'again', ...roots });
+    stage.say({ method: 'notifications/progress', params: { progressToken: 1, progress: 3 } });
+    assert.deepEqual(stage.progress, [['second', asked.call.id]], 'and from then on at once');
+  });
+
+  it('is told before the end that the client comes too late for', async () => {
+    const stage = new Stage();
+    const [key = ''] = keysOf(await stage.asking(roots));
+    stage.say({ method: 'notifications/progress', params: { progressToken: 1, progress: 2 } });
+    stage.say({ id: 1, result: {} });
+    const { asked, answer } = stage.resume({ [key]: accepted('x') }, { meta: { progressToken: 't' } });
+    assert.deepEqual(stage.heard, [
+      ['notifications/progress', { progressToken: 't', progress: 2 }, asked.call.id],
+    ]);
+    assert.deepEqual(resultOf(await answer), {});
+  });
+
+  it('is kept up to a bound, the youngest', async () => {
+    for (const [size, kept] of [
+      [0, 64],
+      [30_000, 2],
+      [70_000, 0],
+    ] as const) {
+      const stage = new Stage();
+      const [key = ''] = keysOf(await stage.asking(roots));
+      for (let n = 1; n <= 70; n++)
+        stage.say({
+          method: 'notifications/progress',
+          params: { progressToken: 1, progress: n, message: 'x'.repeat(size) },
+        });
+      stage.resume({ [key]: accepted('x') }, { meta: { progressToken: 't' } });
+      const steps = stage.heard.map((it) => (it as [string, JsonObject])[1]['progress']);
+      assert.deepEqual(
+        steps,
+        Array.from({ length: kept }, (_, at) => 71 - kept + at),
+      );
+    }
   });
 });
