@@ -1,13 +1,23 @@
+import { escapeEnd } from './escapes.ts';
 import type { Span } from './shapes.ts';
 
 const localCharsMax = 64;
 const domainCharsMax = 253;
 
+const MAY_BE_JSON = /^\s{0,64}[[{"]/;
+
 /** An address around an `@`: up to 64 characters before it, a domain with a dot behind it (RFC 5321 section 4.5.3.1). */
 export function email(text: string, at: number): Span | undefined {
   let from = at;
   while (from > 0 && at - from < localCharsMax && isLocal(text.charCodeAt(from - 1))) from--;
-  // `\n` in a text of JSON in JSON: the letter belongs to the escape, not to the name.
+  // `\n` in a text that is JSON: the letter belongs to the escape, not to the name. Elsewhere it is the first one of the name.
+  if (
+    from + 1 < at &&
+    text[from - 1] === '\\' &&
+    MAY_BE_JSON.test(text) &&
+    escapeEnd(text, from) === from + 1
+  )
+    from++;
   while (from < at && ".!=/{|}'`".includes(text.charAt(from))) from++;
   if (from === at || text[at - 1] === '.') return undefined;
   let to = at + 1;

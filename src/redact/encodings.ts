@@ -1,3 +1,5 @@
+import { inJson, jsonWritings, markupWritings, percentWritings } from './writers.ts';
+
 /** How many base64 characters a literal takes from the start of a group of four until it decides a whole character. */
 export const base64Lead = [0, 2, 3] as const;
 
@@ -22,27 +24,31 @@ export function percentAll(bytes: Buffer): string {
 /** A way in which a secret may stand in a text. `edge`: base64, where one character more on either side tells of it. */
 export type Form = { readonly text: string; readonly edge: boolean };
 
+/** Longer values are keys or certificates, not passwords: every framework's writing of them would cost more than it finds. */
+const manyFormsCharsMax = 4096;
+
 /** How a secret value may be written; `raw` also as it is, for text that is not JSON. No form twice. */
 export function formsOf(secret: string, raw: boolean): readonly Form[] {
   const bytes = Buffer.from(secret, 'utf8');
-  const once = escaped(secret);
-  const percent = secret.isWellFormed() ? encodeURIComponent(secret) : '';
+  const isLong = secret.length > manyFormsCharsMax;
+  const markup = isLong ? [] : markupWritings(secret);
+  // Each once before the next step: most of these are the same for most values.
+  const written = new Set(jsonWritings(secret, isLong));
+  const inMarkup = new Set(markup.map(inJson));
+  const nested = new Set([...written, ...inMarkup].map(inJson));
+  const deeper = new Set([...written].map((it) => inJson(inJson(it))));
   const exact = new Set([
-    once,
-    escaped(once),
-    ascii(once),
-    escaped(ascii(once)),
-    escaped(escaped(once)),
-    percent,
-    percent.replaceAll(/%../g, (it) => it.toLowerCase()),
-    percent.replaceAll('%20', '+'),
+    ...written,
+    ...inMarkup,
+    ...nested,
+    ...deeper,
+    ...percentWritings(secret, isLong),
     bytes.toString('hex'),
     bytes.toString('hex').toUpperCase(),
     percentAll(bytes),
     percentAll(bytes).toUpperCase(),
   ]);
-  if (raw) exact.add(secret);
-  exact.delete('');
+  if (raw) for (const it of [secret, ...markup]) exact.add(it);
   const base64 = new Set<string>();
   for (const before of [0, 1, 2] as const) {
     const interior = base64Interior(bytes, before);
@@ -53,14 +59,4 @@ export function formsOf(secret: string, raw: boolean): readonly Form[] {
     ...[...exact].map((text) => ({ text, edge: false })),
     ...[...base64].map((text) => ({ text, edge: true })),
   ];
-}
-
-/** As it stands inside a JSON string. */
-function escaped(text: string): string {
-  return JSON.stringify(text).slice(1, -1);
-}
-
-/** As a writer puts it who keeps to ASCII (Python's json by default). */
-function ascii(text: string): string {
-  return text.replaceAll(/[\u0080-\uffff]/g, (it) => `\\u${it.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

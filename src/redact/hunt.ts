@@ -53,7 +53,7 @@ export class Hunt {
     if (this.#slice()) return true;
     // Undone once only: what is written so twice over is nothing that a reader would see.
     if (this.#isInner || !hasReferences(this.#text)) return false;
-    const found = readings(this.#text);
+    const found = readings(this.#text, this.#search.charsMax);
     this.#readings = found;
     return this.#text.length > sliceCharsMax || this.#stepInside(found);
   }

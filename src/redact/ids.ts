@@ -59,17 +59,16 @@ export function beginsWith(text: string, at: number, digits: number): boolean {
   return true;
 }
 
-/** Whether a number that was read goes on as part of a longer one or of a word. */
+/** Whether a number that was read goes on as part of a longer one or of a word. Not behind a comma: so stand columns of CSV. */
 function goesOn(text: string, to: number): boolean {
   const code = text.charCodeAt(to);
   if (isAlnum(code) || code === 0x5f) return true;
-  return (code === 0x2e || code === 0x2c) && isDigit(text.charCodeAt(to + 1));
+  return code === 0x2e && isDigit(text.charCodeAt(to + 1));
 }
 
 /** A decimal place or the rest of a longer number stands before: `0.4111…`, `-4111…`. */
 function comesFrom(text: string, at: number): boolean {
-  const before = text.charAt(at - 1);
-  return (before === '.' || before === ',') && isDigit(text.charCodeAt(at - 2));
+  return text.charAt(at - 1) === '.' && isDigit(text.charCodeAt(at - 2));
 }
 
 /** 13 to 19 digits in groups, of a range that cards have, with the right check digit. */

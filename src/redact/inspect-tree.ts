@@ -24,6 +24,12 @@ const signposts = new Set(
   ].map((it) => `"${it}"`),
 );
 
+/**
+ * The objects below the top that are the protocol's too. Not `structuredContent`, an error's `data` or what nobody knows: an
+ * `id` there is a tool's own, and a rule that passed it over would let a number of staff out under that name.
+ */
+const signposted = new Set(['params', 'result', 'task', '_meta'].map((it) => `"${it}"`));
+
 /** Replaces in a tree what an inspection finds: texts, numbers, member names. `root`: the top of a message. */
 export function* inspectTree(tree: Tree, inspection: Inspection, root: Tree | undefined): Work<void> {
   if (!inspection.looksAtTexts) return;
@@ -31,7 +37,8 @@ export function* inspectTree(tree: Tree, inspection: Inspection, root: Tree | un
   const top = new Set<Tree>();
   if (root !== undefined) {
     top.add(root);
-    for (const value of root.values) if (typeof value === 'object') top.add(value);
+    for (const [index, value] of root.values.entries())
+      if (typeof value === 'object' && signposted.has(root.keys[index] ?? '')) top.add(value);
   }
   let chars = 0;
   for (;;) {

@@ -1,5 +1,6 @@
 import { detectors } from './detectors.ts';
 import { inBase64, inHex, inPercent } from './encoded.ts';
+import { endsEscape } from './escapes.ts';
 import { base64Interior, formsOf, percentAll, toBase64Url } from './encodings.ts';
 import type { Meaning } from './hunt.ts';
 import { charset, isIn, type Runs } from './runs.ts';
@@ -28,7 +29,8 @@ function exactly(_runs: Runs, at: number, literal: string): Span {
 function withEdges({ text }: Runs, at: number, literal: string): Span {
   const end = at + literal.length;
   return {
-    from: isIn(text, at - 1, charset.base64) ? at - 1 : at,
+    // Not the `n` of a `\n`: a hit that cuts an escape is none, and the value would stay.
+    from: isIn(text, at - 1, charset.base64) && !endsEscape(text, at) ? at - 1 : at,
     to: isIn(text, end, charset.base64) ? end + 1 : end,
   };
 }

@@ -61,6 +61,8 @@ const digit = 2;
 const sign = 3;
 const plus = 4;
 const inWord = 5;
+const backslash = 6;
+const escapeLetter = 7;
 const kinds = new Uint8Array(128);
 for (let code = 0; code < 128; code++) {
   const character = String.fromCharCode(code);
@@ -69,6 +71,7 @@ for (let code = 0; code < 128; code++) {
   else if (character === '@') kinds[code] = sign;
   else if (character === '+' || character === '(') kinds[code] = plus;
   else if (character === '_') kinds[code] = inWord;
+  else if (character === '\\') kinds[code] = backslash;
 }
 
 /** Looks for several kinds in one pass. */
@@ -98,11 +101,11 @@ export class PersonalSearch {
     to = text.length,
     done = 0,
   ): number {
-    let before = from === 0 ? other : kindAt(text, from - 1);
+    let before = from === 0 ? other : kindBehind(text, from - 1, from === 1 ? other : kindAt(text, from - 2));
     for (let at = from; at < to; at++) {
       const kind = kindAt(text, at);
       const begins = beginOf(kind, before);
-      before = kind;
+      before = before === backslash ? kindBehind(text, at, before) : kind;
       if (begins === undefined || at < done) continue;
       const digits = begins === 'digit' ? digitsFrom(text, at) : Number.POSITIVE_INFINITY;
       for (const { name, find, digitsMin } of this.#by[begins]) {
@@ -139,9 +142,15 @@ function kindAt(text: string, at: number): number {
   return code < 128 ? (kinds[code] as number) : code > 0xbf ? inWord : other;
 }
 
+/** The letter of `\n` in a text of JSON is no part of the word or number behind it. */
+function kindBehind(text: string, at: number, before: number): number {
+  const kind = kindAt(text, at);
+  return before === backslash && kind === letter && 'bfnrt'.includes(text.charAt(at)) ? escapeLetter : kind;
+}
+
 /** Numbers begin where no letter or digit stands before; so does a word. */
 function beginOf(kind: number, before: number): Begin | undefined {
-  if (kind === other || kind === inWord) return undefined;
+  if (kind === other || kind === inWord || kind === backslash) return undefined;
   if (kind === sign) return '@';
   if (kind === plus) return '+(';
   if (before === letter || before === digit || before === inWord) return undefined;

@@ -1,3 +1,4 @@
+import { endsEscape } from './escapes.ts';
 import { beginsWith } from './ids.ts';
 import type { Span } from './shapes.ts';
 
@@ -18,8 +19,7 @@ type Groups = {
  */
 export function phone(text: string, at: number): Span | undefined {
   const first = text[at];
-  const before = text[at - 1] ?? ' ';
-  if (first === '+' ? /[A-Za-z0-9+]/.test(before) : /[.,:+/=#$€£-]/.test(before)) return undefined;
+  if (isInside(text, at)) return undefined;
   const start = first === '+' ? at + 1 : at;
   if (first !== '+' && first !== '(' && !mayBegin(text, at)) return undefined;
   const groups = groupsFrom(text, start);
@@ -33,6 +33,15 @@ export function phone(text: string, at: number): Span | undefined {
   if (!/^0[1-9]/.test(digits) || sizes.length < 2 || (sizes[0] ?? 0) < 2 || seams.includes('.'))
     return undefined;
   return digits.length >= 9 && digits.length <= 12 && !isDate(sizes) ? span : undefined;
+}
+
+/** What stands before says that it is a part of something else: of a word, an amount, a time, a path. */
+function isInside(text: string, at: number): boolean {
+  const before = text[at - 1] ?? ' ';
+  if (text[at] === '+') return /[A-Za-z0-9+]/.test(before) && !endsEscape(text, at);
+  // `Jane,555-…` and `Tel:030 …` are a column and a label; `12:…` is a time.
+  if (before === ',' || before === ':') return !/[A-Za-z]/.test(text[at - 2] ?? ' ');
+  return /[.+/=#$€£-]/.test(before);
 }
 
 /** `0n`, `00`, three digits, or `1` before them: columns of short figures do not begin so. */

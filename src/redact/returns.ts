@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Returns } from '../domain/orders.ts';
 import { stringOf } from './inspect-tree.ts';
-import { memberOf, removeAt, setMember, textOf, type Tree } from './tree.ts';
+import { memberOf, quoted, removeAt, setMember, textOf, type Tree } from './tree.ts';
 
 /** A digest of a short text would only have to be tried out. */
 const digestBytesMin = 64;
@@ -13,27 +13,42 @@ export function curb(root: Tree, isError: boolean, returns: Returns, hasSchema: 
     curbError(root, returns);
     return undefined;
   }
-  // What became of a task stands one level below.
-  for (const holder of [root, memberOf(root, 'result')]) {
-    if (typeof holder !== 'object') continue;
-    const why = curbResult(holder, returns, hasSchema);
+  const left = { bytes: returns.bytesMax };
+  if (isTask(root)) {
+    // What became of a task stands one level below.
+    const inner = memberOf(root, 'result');
+    const why = typeof inner === 'object' ? curbResult(inner, returns, hasSchema, left, false) : undefined;
     if (why !== undefined) return why;
+    const error = memberOf(root, 'error');
+    if (typeof error === 'object') curbError(error, returns);
   }
-  return undefined;
+  return curbResult(root, returns, hasSchema, left, true);
 }
 
-function curbResult(holder: Tree, returns: Returns, hasSchema: boolean): string | undefined {
+type Left = { bytes: number };
+
+function curbResult(
+  holder: Tree,
+  returns: Returns,
+  hasSchema: boolean,
+  left: Left,
+  isRoot: boolean,
+): string | undefined {
   const content = memberOf(holder, 'content');
-  if (typeof content === 'object' && content.open === '[') {
-    const left = { bytes: returns.bytesMax };
+  const isList = typeof content === 'object' && content.open === '[';
+  if (isList) {
     for (const [index, block] of content.values.entries())
       content.values[index] = returns.mode === 'metadata' ? noteOf(block) : cutBlock(block, returns, left);
-    if (returns.mode === 'metadata') keepOnly(holder, shownMembers);
-  }
+  } else if (content !== undefined && returns.mode !== 'metadata')
+    setMember(holder, 'content', cutBlock(content, returns, left));
+  const isCut = curbMembers(holder, returns, left, isRoot);
+  // A caller looks for a list; whatever stood in its place or beside it is not given out.
+  if (returns.mode === 'metadata' && !isList && (content !== undefined || (isCut && !isOnTheWay(holder))))
+    setMember(holder, 'content', { open: '[', keys: [], values: [] });
   const structured = memberOf(holder, 'structuredContent');
   if (structured === undefined) return undefined;
   if (returns.mode === 'snippet' && typeof structured === 'object') {
-    cutStrings(structured, returns.bytesMax);
+    cutRest(structured, returns, left);
     return undefined;
   }
   if (returns.mode === 'full' && Buffer.byteLength(textOf(structured)) <= returns.bytesMax) return undefined;
@@ -45,37 +60,174 @@ function curbResult(holder: Tree, returns: Returns, hasSchema: boolean): string 
   return undefined;
 }
 
-const shownMembers = new Set(['"content"', '"isError"', '"resultType"', '"structuredContent"']);
+/** What a task says of itself (2025-11-25, and the extension of 2026-07-28), without a word of what it is doing. */
+const taskMembers = quoted([
+  ...['taskId', 'status', 'createdAt', 'lastUpdatedAt'],
+  ...['ttl', 'ttlMs', 'pollInterval', 'pollIntervalMs'],
+]);
+/** What a server asks instead of answering, and must have back as it was. */
+const questionMembers = quoted(['inputRequests', 'requestState']);
+const relatedTask = '"io.modelcontextprotocol/related-task"';
 
-function keepOnly(tree: Tree, names: ReadonlySet<string>): void {
-  for (let index = tree.keys.length - 1; index >= 0; index--)
-    if (!names.has(tree.keys[index] ?? '')) removeAt(tree, index);
+function isTask(holder: Tree): boolean {
+  return typeof memberOf(holder, 'taskId') === 'string' && typeof memberOf(holder, 'status') === 'string';
 }
 
-type Left = { bytes: number };
+function isQuestion(holder: Tree): boolean {
+  return ['resultType', 'status'].some((it) => memberOf(holder, it) === '"input_required"');
+}
+
+/** Not a result yet: the caller will ask again. */
+function isOnTheWay(holder: Tree): boolean {
+  return isTask(holder) || isQuestion(holder) || typeof memberOf(holder, 'task') === 'object';
+}
+
+/** Everything beside content and structured content: a server may write a whole file under any name. Says whether any went. */
+function curbMembers(holder: Tree, returns: Returns, left: Left, isRoot: boolean): boolean {
+  const ofTask = isTask(holder);
+  const ofQuestion = isQuestion(holder);
+  return keepMembers(holder, (key, value) => {
+    if (key === '"content"' || key === '"structuredContent"') return value;
+    if (key === '"isError"' && (value === 'true' || value === 'false')) return value;
+    if (key === '"resultType"' && isName(value)) return value;
+    if (ofQuestion && questionMembers.has(key)) return value;
+    // Only these were curbed already: a result inside that calls itself a task may hold another one that nobody has looked at.
+    const isInner = ofTask && isRoot && typeof value === 'object';
+    if (isInner && (key === '"result"' || key === '"error"')) return value;
+    if (ofTask && taskMembers.has(key) && isName(value)) return value;
+    if (typeof value === 'object' && key === '"task"') return curbTask(value, returns, left);
+    if (typeof value === 'object' && key === '"_meta"') return curbMeta(value, returns, left);
+    return curbMember(key, value, returns, left);
+  });
+}
+
+function curbTask(task: Tree, returns: Returns, left: Left): Tree {
+  keepMembers(task, (key, value) =>
+    taskMembers.has(key) && isName(value) ? value : curbMember(key, value, returns, left),
+  );
+  return task;
+}
+
+function curbMeta(meta: Tree, returns: Returns, left: Left): Tree | undefined {
+  keepMembers(meta, (key, value) =>
+    key === relatedTask && typeof value === 'object'
+      ? curbTask(value, returns, left)
+      : curbMember(key, value, returns, left),
+  );
+  return meta.values.length === 0 ? undefined : meta;
+}
+
+/**
+ * What is left of each member; undefined: it goes. Says whether any went. In one pass: taken out one by one, the many members of
+ * a hostile result would cost the square of their number, and nothing else would be done meanwhile.
+ */
+function keepMembers(
+  tree: Tree,
+  keep: (key: string, value: Tree | string) => Tree | string | undefined,
+): boolean {
+  const before = tree.values.length;
+  let count = 0;
+  for (const [index, value] of tree.values.entries()) {
+    const key = tree.keys[index] ?? '';
+    const kept = keep(key, value);
+    if (kept === undefined) continue;
+    tree.values[count] = kept;
+    if (tree.open === '{') tree.keys[count] = key;
+    count++;
+  }
+  tree.values.length = count;
+  if (tree.open === '{') tree.keys.length = count;
+  return count < before;
+}
+
+function curbMember(
+  key: string,
+  value: Tree | string,
+  returns: Returns,
+  left: Left,
+): Tree | string | undefined {
+  if (returns.mode !== 'snippet') return wholeMember(key, value, returns, left);
+  // A name is a text too.
+  if (Buffer.byteLength(key) > Math.max(returns.bytesMax, nameCharsMax)) return undefined;
+  if (typeof value === 'string') return cutText(value, returns, left);
+  cutRest(value, returns, left);
+  return value;
+}
+
+/** What was cut here would be of no use; it is there or it is not. */
+function wholeMember(
+  key: string,
+  value: Tree | string,
+  returns: Returns,
+  left: Left,
+): Tree | string | undefined {
+  if (returns.mode === 'metadata') return undefined;
+  const bytes = Buffer.byteLength(key) + Buffer.byteLength(textOf(value));
+  if (bytes > mostOf(returns, left)) return undefined;
+  left.bytes = Math.max(0, left.bytes - bytes);
+  return value;
+}
+
+/** So long is what names something: a type, a place, a task. */
+const nameCharsMax = 256;
+
+function isName(value: Tree | string): boolean {
+  return typeof value === 'string' && value.length <= nameCharsMax;
+}
+
+/** Where a block says what it is. Cut, these would lead nowhere. */
+const blockNames = quoted(['type', 'mimeType', 'uri', 'name']);
+const fileMembers = quoted(['blob', 'data']);
+/** What people read. A note in any other member makes a block that no client takes. */
+const blockTexts = quoted(['text', 'title', 'description']);
 
 /** One block of content, no longer than it may be. `left`: what the whole result may still hold. */
 function cutBlock(block: Tree | string, returns: Returns, left: Left): Tree | string {
-  if (typeof block !== 'object') return block;
+  if (typeof block !== 'object') return cutText(block, returns, left);
   const resource = memberOf(block, 'resource');
-  const holder = typeof resource === 'object' ? resource : block;
-  const text = memberOf(holder, 'text');
-  const most = returns.mode === 'snippet' ? returns.bytesMax : left.bytes;
-  if (typeof text === 'string' && text.startsWith('"')) {
-    const value = stringOf(text);
-    const bytes = Buffer.byteLength(value);
-    left.bytes = Math.max(0, left.bytes - bytes);
-    if (bytes > most) setMember(holder, 'text', JSON.stringify(cut(value, bytes, most)));
-    return block;
-  }
-  for (const member of ['blob', 'data']) {
-    const raw = memberOf(holder, member);
-    if (typeof raw !== 'string') continue;
-    // A file that was cut is no file; it is there or it is not.
-    if (raw.length > most) return noteOf(block);
-    left.bytes -= raw.length;
-  }
+  const parts = typeof resource === 'object' ? [block, resource] : [block];
+  for (const part of parts)
+    for (const [index, value] of part.values.entries()) {
+      const key = part.keys[index] ?? '';
+      const isWhole = fileMembers.has(key) || (blockNames.has(key) && !isName(value));
+      if (!isWhole || typeof value !== 'string') continue;
+      // A file that was cut is no file, a place no place; it is there or it is not.
+      const bytes = Buffer.byteLength(value);
+      if (bytes > mostOf(returns, left)) return noteOf(block);
+      left.bytes = Math.max(0, left.bytes - bytes);
+    }
+  for (const part of parts)
+    keepMembers(part, (key, value) => {
+      if (typeof value === 'object' && value === resource) return value;
+      if (typeof value === 'string') {
+        if (fileMembers.has(key) || blockNames.has(key)) return value;
+        if (blockTexts.has(key) && value.startsWith('"')) return cutText(value, returns, left);
+      } else if (key === '"annotations"' && textOf(value).length <= nameCharsMax) return value;
+      return wholeMember(key, value, returns, left);
+    });
   return block;
+}
+
+function mostOf(returns: Returns, left: Left): number {
+  return returns.mode === 'snippet' ? returns.bytesMax : left.bytes;
+}
+
+/** A text as written, no longer than it may be; what is no text stays. */
+function cutText(raw: string, returns: Returns, left: Left): string {
+  const most = mostOf(returns, left);
+  if (!raw.startsWith('"')) return raw;
+  const value = stringOf(raw);
+  const bytes = Buffer.byteLength(value);
+  left.bytes = Math.max(0, left.bytes - bytes);
+  return bytes > most ? JSON.stringify(cut(value, bytes, most)) : raw;
+}
+
+/** Every text below, no longer than it may be; member names stay. */
+function cutRest(tree: Tree, returns: Returns, left: Left): void {
+  for (const [index, value] of tree.values.entries()) {
+    if (typeof value === 'object') cutRest(value, returns, left);
+    else tree.values[index] = cutText(value, returns, left);
+  }
 }
 
 /** The first so many bytes, to the end of a character, and how much there was. */
@@ -122,18 +274,6 @@ function textAt(node: Tree | string | undefined, key: string): string | undefine
   return typeof raw === 'string' && raw.startsWith('"') ? stringOf(raw) : undefined;
 }
 
-/** Every text below, no longer than it may be; member names stay. */
-function cutStrings(tree: Tree, most: number): void {
-  for (const [index, value] of tree.values.entries()) {
-    if (typeof value === 'object') cutStrings(value, most);
-    else if (value.length * 3 > most && value.startsWith('"')) {
-      const text = stringOf(value);
-      const bytes = Buffer.byteLength(text);
-      if (bytes > most) tree.values[index] = JSON.stringify(cut(text, bytes, most));
-    }
-  }
-}
-
 /** An error may tell as much as a result. */
 function curbError(error: Tree, returns: Returns): void {
   const message = textAt(error, 'message') ?? '';
@@ -143,8 +283,11 @@ function curbError(error: Tree, returns: Returns): void {
       ? `[${bytes} bytes; withheld by mcpd]`
       : cut(message, bytes, returns.bytesMax);
   setMember(error, 'message', JSON.stringify(shown));
-  const data = memberOf(error, 'data');
-  if (data === undefined) return;
-  if (returns.mode === 'snippet' && typeof data === 'object') cutStrings(data, returns.bytesMax);
-  else removeAt(error, error.keys.indexOf('"data"'));
+  const left = { bytes: returns.bytesMax };
+  keepMembers(error, (key, value) => {
+    if (key === '"message"') return value;
+    if (key === '"code"' && isName(value) && !textOf(value).startsWith('"')) return value;
+    if (returns.mode !== 'snippet' || typeof value !== 'object') return undefined;
+    return curbMember(key, value, returns, left);
+  });
 }

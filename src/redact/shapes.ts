@@ -1,4 +1,4 @@
-import { beginsWord } from './escapes.ts';
+import { beginsWord, endsEscape } from './escapes.ts';
 import { charset, isIn, Runs, type Charset } from './runs.ts';
 
 /** A stretch of text, `to` not included. */
@@ -71,7 +71,7 @@ export const bearer: Shape = (runs, at, literal) => {
 /** A JWT once more in base64: `ZXlK` is `eyJ` (a Kubernetes secret, a cookie). */
 export const jwtInBase64: Shape = (runs, at) => {
   // Only the first of a run: in `+ZXlK+ZXlK…` each begins a word, and each would be decoded as far as the run goes.
-  if (isIn(runs.text, at - 1, charset.base64)) return undefined;
+  if (isIn(runs.text, at - 1, charset.base64) && !endsEscape(runs.text, at)) return undefined;
   const to = runs.end(at, charset.base64);
   if (to - at < 48) return undefined;
   const decoded = Buffer.from(runs.text.slice(at, Math.min(to, at + 4096)), 'base64').toString('latin1');
@@ -147,19 +147,42 @@ export const privateKey: Shape = (runs, at, literal) => {
   const label = text.slice(at + literal.length, at + literal.length + 64);
   const kind = /^[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----/.exec(label)?.[0];
   if (kind === undefined) return undefined;
-  let to = at + literal.length + kind.length;
+  const begin = at + literal.length + kind.length;
+  const ended = endLine(text, begin);
+  if (ended !== undefined) return { from: at, to: ended };
+  let to = begin;
   const last = Math.min(text.length, to + pemBodyCharsMax);
-  for (; to < last; to++) {
-    if (text.charCodeAt(to) === 0x2d && text.startsWith('-----END ', to)) {
-      const end = text.indexOf('-----', to + 9);
-      return { from: at, to: end < 0 || end > to + 64 ? to : end + 5 };
-    }
-    if (!PEM_BODY.test(text.charAt(to))) break;
-  }
+  while (to < last && PEM_BODY.test(text.charAt(to))) to++;
   // The backslashes before a quote belong to the quote.
   while (text[to - 1] === '\\') to--;
   return { from: at, to };
 };
+
+const PEM_MARK = /-----(BEGIN|END) |"/g;
+const PEM_END = /-----END [A-Z0-9 ]{0,48}-----/y;
+
+/**
+ * Where the end line of a key ends. Whatever stands before it is the key's: an armour header may say anything, and a walk
+ * that stops at an `@` in it lets the body go. Not over the end of a JSON string, nor over the begin of another block, which
+ * also keeps a text full of begins from being read again for each.
+ */
+function endLine(text: string, begin: number): number | undefined {
+  // As deep as the text is nested, so many backslashes make a line end, and less than twice as many a quote that ends a string.
+  const lineEnd = /^(?:(\\+)[nr]|[\n\r])/.exec(text.slice(begin, begin + 16));
+  const own = lineEnd === null ? Number.POSITIVE_INFINITY : 2 * (lineEnd[1] ?? '').length - 1;
+  PEM_MARK.lastIndex = begin;
+  for (let mark = PEM_MARK.exec(text); mark !== null; mark = PEM_MARK.exec(text)) {
+    if (mark.index - begin > pemBodyCharsMax || mark[1] === 'BEGIN') return undefined;
+    if (mark[1] === 'END') {
+      PEM_END.lastIndex = mark.index;
+      return PEM_END.test(text) ? PEM_END.lastIndex : mark.index;
+    }
+    let backslashes = 0;
+    while (text.charCodeAt(mark.index - 1 - backslashes) === 0x5c) backslashes++;
+    if (backslashes < own) return undefined;
+  }
+  return undefined;
+}
 
 function skipSpaces(text: string, from: number): number {
   let at = from;

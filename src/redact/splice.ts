@@ -1,4 +1,4 @@
-import { escapeEnd } from './escapes.ts';
+import { escapeEnd, wholeEscapes } from './escapes.ts';
 import type { Span } from './shapes.ts';
 
 export type Hit = Span & {
@@ -43,9 +43,10 @@ function merged(text: string, hits: readonly Placed[], isJson: boolean): Placed[
   const sound = hits
     .map((hit) => {
       if (hit.bare === true) return hit;
+      if (!isJson) return { ...hit, ...wholeEscapes(text, hit) };
       const from = escapeEnd(text, hit.from);
-      // In JSON an injected value that begins in the middle of an escape is not there: the text means something else.
-      if (isJson && hit.name === 'secret' && from !== hit.from) return { ...hit, to: hit.from };
+      // An injected value that begins in the middle of an escape is not there: the text means something else.
+      if (hit.name === 'secret' && from !== hit.from) return { ...hit, to: hit.from };
       return { ...hit, from, to: escapeEnd(text, hit.to) };
     })
     .filter((hit) => hit.from < hit.to)

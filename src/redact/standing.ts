@@ -1,4 +1,4 @@
-import { beginsWord } from './escapes.ts';
+import { beginsWord, endsEscape } from './escapes.ts';
 import { charset, isIn, type Charset } from './runs.ts';
 import type { Shape } from './shapes.ts';
 
@@ -50,7 +50,10 @@ export function behind(set: Charset, min: number, tail?: Shape, max = min): Shap
   return (runs, at, literal) => {
     const { text } = runs;
     let from = at;
-    while (at - from <= max && isIn(text, from - 1, set)) from--;
+    // At the start of a line the letter of `\n` stands before it, and counted in makes it one too long. But in `C:\new\b9c4…` the
+    // letter is the first one of the key: it is left out only where there is enough without it.
+    const isDone = (): boolean => at - from >= min && endsEscape(text, from);
+    while (at - from <= max && isIn(text, from - 1, set) && !isDone()) from--;
     if (at - from < min || at - from > max || !beginsWord(text, from)) return undefined;
     const rest = tail?.(runs, at, literal);
     if (tail !== undefined) return rest === undefined ? undefined : { from, to: rest.to };

@@ -88,6 +88,11 @@ export function memberOf(node: Tree | string | undefined, key: string): Tree | s
   return index < 0 ? undefined : node.values[index];
 }
 
+/** Member names as a tree holds them. */
+export function quoted(names: readonly string[]): ReadonlySet<string> {
+  return new Set(names.map((it) => JSON.stringify(it)));
+}
+
 export function setMember(tree: Tree, key: string, value: Tree | string): void {
   const name = JSON.stringify(key);
   const index = tree.keys.indexOf(name);

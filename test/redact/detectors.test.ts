@@ -55,6 +55,27 @@ const samples: [name: string, sample: string][] = [
   ['private-key', `-----BEGIN PRIVATE KEY-----\r\n${some(64)}\r\n-----END PRIVATE KEY-----`],
 ];
 
+test('keys that begin with a letter of an escape are found behind a backslash, and behind the escape', () => {
+  const keys: [name: string, key: string][] = [
+    ['mailchimp-key', `b9c4${some(28, '0a1b2c3d')}-us3`],
+    ['mailchimp-key', `f9c4${some(28, '0a1b2c3d')}-us3`],
+    ...['b', 'f', 'n', 'r', 't'].map((it): [string, string] => [
+      'terraform-token',
+      `${it}${some(13)}.atlasv1.${some(67)}`,
+    ]),
+    ['maxmind-key', `n${some(35)}_mmk`],
+  ];
+  for (const [name, key] of keys)
+    for (const before of ['C:\\new\\', '\\', 'x\b', '\n', '\f', '\r\n', '\t', '\u0001', '"', 'k=']) {
+      const text = `${before}${key}`;
+      assert.equal(cleaned(text), `${before}[redacted:${name}]`, JSON.stringify(text));
+      assert.ok(!redactor.cleanText(text).includes(key.slice(3, 12)), text);
+      const nested = JSON.stringify({ k: text });
+      assert.deepEqual(JSON.parse(redactor.cleanText(nested)), { k: `${before}[redacted:${name}]` });
+      assert.deepEqual(JSON.parse(cleaned(nested)), { k: `${before}[redacted:${name}]` });
+    }
+});
+
 /** Values that are found by what is said beside them: the text, and what is left of it. */
 const assigned: [name: string, text: string, left: string][] = [
   ['api-key-header', `curl -H 'X-Api-Key: ${some(24)}'`, "curl -H 'X-Api-Key: [redacted:api-key-header]'"],
@@ -162,6 +183,27 @@ describe('a whole key file in another encoding is taken out', () => {
     });
 });
 
+describe('at the start of a line, where the letter of `\\n` stands before it, is found', () => {
+  const jwt = ['{"alg":"HS256","typ":"JWT"}', '{"sub":"1234567890"}', some(32)]
+    .map((it) => Buffer.from(it).toString('base64url'))
+    .join('.');
+  const standing: [name: string, sample: string][] = [
+    ['azure-secret', `abc8Q~${some(34)}`],
+    ['terraform-token', `AbCdEfGhIjKlMn.atlasv1.${some(70)}`],
+    ['maxmind-key', `aB3dE5_${some(29)}_mmk`],
+    ['mailchimp-key', `${some(32, '0123456789abcdef')}-us12`],
+    ['jwt', Buffer.from(jwt).toString('base64').replaceAll('=', '')],
+  ];
+  for (const [name, sample] of standing)
+    for (const start of ['\n', '\t', '\r\n', '\f', '\b', '\u0001', ' '])
+      test(`${name} behind ${JSON.stringify(start)}`, () => {
+        const left = `x:${start}[redacted:${name}]`;
+        assert.equal(cleaned(`x:${start}${sample}`), left);
+        const nested = JSON.stringify({ k: `x:${start}${sample}` });
+        assert.equal(cleaned(nested), JSON.stringify({ k: left }));
+      });
+});
+
 test('one character reference in a token hides it from nobody', () => {
   const sample = `ghp_${some(36)}`;
   for (let at = 0; at < 6; at++) {
@@ -204,6 +246,44 @@ describe('a part of a text is taken out', () => {
   test('of a cut-off key, to the end of its string only', () => {
     const text = encode({ a: `-----BEGIN PRIVATE KEY-----\n${some(64)}\n`, b: 'kept' });
     assert.deepEqual(JSON.parse(redactor.clean(text)), { a: '[redacted:private-key]', b: 'kept' });
+  });
+});
+
+describe('a key with an armour header is taken out to its end line', () => {
+  const headers = [
+    'Version: GnuPG v2',
+    'Version: BCPG C# v1.6.1.0',
+    'Comment: Alice <alice@example.org>',
+    "Comment: Alice's OpenPGP Transferable Secret Key",
+    'Comment: "quoted" & back\\slashed',
+    'Comment: Zoë — 100 %',
+  ];
+  for (const header of headers)
+    for (const end of ['\n', '\r\n'])
+      test(JSON.stringify(header + end), () => {
+        const lines = ['-----BEGIN PGP PRIVATE KEY BLOCK-----', header, '', some(64), '=abcd'];
+        const key = [...lines, '-----END PGP PRIVATE KEY BLOCK-----'].join(end);
+        const [text, left] = [`a ${key} b "c"`, 'a [redacted:private-key] b "c"'];
+        assert.equal(cleaned(text), left);
+        assert.equal(redactor.cleanText(text), left);
+        const nested = (it: string): string => JSON.stringify({ a: it, b: 'kept' });
+        assert.equal(cleaned(nested(text)), nested(left));
+        assert.equal(cleaned(nested(nested(text))), nested(nested(left)));
+        assert.equal(cleaned(Buffer.from(key).toString('base64')), '[redacted:private-key]');
+      });
+  test('and never beyond its string, at any depth, nor into the next key', () => {
+    const begin = '-----BEGIN PRIVATE KEY-----\nComment: <a>\n';
+    const value = { a: begin, b: 'kept', c: '-----END PRIVATE KEY-----' };
+    const left = { a: '[redacted:private-key]<a>\n', b: 'kept', c: '-----END PRIVATE KEY-----' };
+    assert.deepEqual(JSON.parse(redactor.clean(encode(value))), left);
+    assert.deepEqual(JSON.parse(cleaned(JSON.stringify(value))), left);
+    const ends = { a: `${begin.trim()}-----END `, b: '-----kept' };
+    assert.deepEqual(JSON.parse(redactor.clean(encode(ends))), {
+      ...ends,
+      a: '[redacted:private-key]-----END ',
+    });
+    const certificate = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----';
+    assert.equal(cleaned(`${begin}${certificate}`), `[redacted:private-key]<a>\n${certificate}`);
   });
 });
 

@@ -110,6 +110,91 @@ describe('what a caller sends', () => {
     assert.ok(cleaned.kind === 'clean' && cleaned.call.message.kind === 'reply');
     assert.equal(cleaned.call.message.answer.text, '{"content":{"mail":"[redacted:email]"}}');
   });
+  describe('under a name of the protocol', () => {
+    const staff = 'EMP-123456';
+    const own = 'io.modelcontextprotocol';
+    const handed = { name: 't', arguments: {} };
+    const withParams = (params: object): Call =>
+      callOf(
+        { kind: 'tool', name: 't' },
+        { kind: 'request', id: 1, method: 'tools/call', params: encode({ ...handed, ...params }) },
+      );
+    const read: object[] = [
+      { task: { ttl: 1, note: staff } },
+      { task: { [staff]: 1 } },
+      { level: staff },
+      { total: staff },
+      { progress: { a: [staff] } },
+      { protocolVersion: staff },
+      { capabilities: { x: staff } },
+      { clientInfo: { name: 'c', version: staff } },
+      { _meta: { [`${own}/x`]: staff } },
+      { _meta: { [`${own}/${staff}`]: 1 } },
+      { _meta: { [`${own}/clientInfo`]: { name: staff } } },
+      { _meta: { [`${own}/protocolVersion`]: staff } },
+    ];
+    for (const params of read)
+      test(`can be blocked and reported, and stays as it is: ${JSON.stringify(params)}`, () => {
+        const of = (action: RedactText['action']): Inward =>
+          sent(withParams(params), [incoming({ patterns: ['EMP-[0-9]{6}'], action })]);
+        assert.equal(of('block').kind, 'blocked');
+        assert.deepEqual(of('report').found, [{ name: 'privacy', count: 1 }]);
+        const redacted = of('redact');
+        assert.deepEqual(redacted.found, [{ name: 'privacy', count: 1 }]);
+        assert.ok(redacted.kind === 'clean' && redacted.call.message.kind === 'request');
+        assert.equal(redacted.call.message.params, encode({ ...handed, ...params }));
+      });
+    const misplaced: object[] = [
+      { traceparent: staff },
+      { cursor: { note: staff } },
+      { _meta: { progressToken: [staff] } },
+      { _meta: { cursor: staff } },
+    ];
+    for (const params of misplaced)
+      test(`is cleaned where no revision has it so: ${JSON.stringify(params)}`, () => {
+        const inward = sent(withParams(params), [incoming({ patterns: ['EMP-[0-9]{6}'] })]);
+        assert.ok(inward.kind === 'clean' && inward.call.message.kind === 'request');
+        const cleaned = JSON.stringify(params).replace(staff, '[redacted:privacy]');
+        assert.equal(inward.call.message.params, encode({ ...handed, ...(JSON.parse(cleaned) as object) }));
+      });
+    const unread: object[] = [
+      { cursor: staff },
+      { requestState: staff },
+      { progressToken: staff },
+      { requestId: staff },
+      { _meta: { progressToken: staff, traceparent: staff, tracestate: staff } },
+    ];
+    for (const params of unread)
+      test(`is not read: ${JSON.stringify(params)}`, () => {
+        const call = withParams(params);
+        const inward = sent(call, [incoming({ patterns: ['EMP-[0-9]{6}'], action: 'block' })]);
+        assert.ok(inward.kind === 'clean' && inward.call === call);
+      });
+    test('what the protocol itself writes blocks nothing', () => {
+      const call = withParams({
+        protocolVersion: '2025-11-25',
+        level: 'info',
+        _meta: { [`${own}/protocolVersion`]: '2026-07-28', [`${own}/logLevel`]: 'warning' },
+      });
+      const rules = [incoming({ patterns: ['[0-9]{4}-[0-9]{2}-[0-9]{2}', 'info|warning'], action: 'block' })];
+      assert.equal(sent(call, rules).kind, 'clean');
+    });
+    test('nor do the names that the protocol gives its own members', () => {
+      const call = withParams({
+        _meta: {
+          [`${own}/protocolVersion`]: '2026-07-28',
+          [`${own}/clientInfo`]: { name: 'c', version: '1' },
+          [`${own}/clientCapabilities`]: {},
+          [`${own}/logLevel`]: 'info',
+          [`${own}/related-task`]: { taskId: 't' },
+        },
+      });
+      const rules = [incoming({ patterns: ['(?i)client|protocol|level|related'], action: 'block' })];
+      assert.equal(sent(call, rules).kind, 'clean');
+      const other = withParams({ _meta: { [`${own}/clientNote`]: 1 } });
+      assert.equal(sent(other, rules).kind, 'blocked');
+    });
+  });
   test('is not touched by rules about other tools', () => {
     const call = toolCall('write', { to: 'ann@example.com' });
     const inward = sent(call, [incoming({ what: ['email'], tools: ['read'] })]);

@@ -252,6 +252,16 @@ describe('a rule', () => {
       },
     });
   });
+  test('takes out all that a pattern matches, also behind a backslash', async () => {
+    const rules = [rule({ patterns: ['u[0-9]{3,5}', 'ulrich@[a-z.]+'] })];
+    const cases: [text: string, left: string][] = [
+      ['CORP\\u12345 and u12345', 'CORP[redacted:privacy] and [redacted:privacy]'],
+      ['CORP\\u123 and', 'CORP\\[redacted:privacy] and'],
+      ['CORP\\ulrich@corp.example', 'CORP\\[redacted:privacy]'],
+      ['{"a":"CORP\\u12345"}', '{"a":"CORP[redacted:privacy]"}'],
+    ];
+    for (const [text, left] of cases) assert.deepEqual(await seen(block(text), rules), block(left));
+  });
   test('keeps JSON in a text JSON, numbers too', async () => {
     const inner = JSON.stringify({ card: 4111111111111111, mail: '\nann@example.com' });
     const back = (await seen(block(inner), [rule({ what: ['pii'] })])) as { content: { text: string }[] };
@@ -285,6 +295,35 @@ describe('a rule', () => {
     );
     const outward = await redactorWith().outward(ordersWith([rule({ what: ['pii'] })]), call, result(value));
     assert.deepEqual(given(outward), value);
+  });
+  test('looks at every member of structured content, of an error and of what a server adds', async () => {
+    const staff = 'EMP-123456';
+    const members = { id: staff, type: 'jane@corp.example', method: staff, taskId: staff, requestId: staff };
+    const value = { content: [], structuredContent: members, extra: { id: staff } };
+    const orders = ordersWith([rule({ patterns: ['EMP-[0-9]{6}'], what: ['pii'] })]);
+    const cleaned = given(await redactorWith().outward(orders, toolCall('read'), result(value)));
+    assert.doesNotMatch(JSON.stringify(cleaned), /EMP-|jane@/);
+    const error = { kind: 'error', text: encode({ code: -1, message: 'x', data: members }) } as const;
+    assert.doesNotMatch(
+      JSON.stringify(given(await redactorWith().outward(orders, toolCall('read'), error))),
+      /EMP-|jane@/,
+    );
+    const blocking = ordersWith([rule({ patterns: ['EMP-[0-9]{6}'], action: 'block' })]);
+    assert.equal(
+      (await redactorWith().outward(blocking, toolCall('read'), result({ structuredContent: { id: staff } })))
+        .kind,
+      'blocked',
+    );
+  });
+  test('keeps what says which task and which request an answer is about', async () => {
+    const value = {
+      resultType: 'task',
+      task: { taskId: 'EMP-123456', status: 'working' },
+      _meta: { progressToken: 'EMP-123456' },
+      result: { resultType: 'EMP-123456' },
+    };
+    const orders = ordersWith([rule({ patterns: ['EMP-[0-9]{6}'] })]);
+    assert.deepEqual(given(await redactorWith().outward(orders, toolCall('read'), result(value))), value);
   });
   test('that names no detector, or a pattern that is none, lets nothing out', async () => {
     await assert.rejects(sent(block('a'), [rule({ what: ['emial'] })]));

@@ -61,6 +61,27 @@ describe('personal data is found', () => {
     for (const text of [sample, `to ${sample}, please`, `"${sample}"`, `\n${sample}\n`, `<b>${sample}</b>`])
       test(`${name}: ${JSON.stringify(text)}`, () => assert.deepEqual(foundIn(text), [[name, sample]]));
   }
+  const beside: [text: string, found: string[]][] = [
+    ['id,card\n17,4111111111111111,12', ['4111111111111111']],
+    ['[4111111111111111,4242424242424242]', ['4111111111111111', '4242424242424242']],
+    ['DE89370400440532013000,100.00', ['DE89370400440532013000']],
+    ['a 536-90-4399,3', ['536-90-4399']],
+    ['12345678Z,5', ['12345678Z']],
+    ['86095742719,5', ['86095742719']],
+    ['Jane,555-234-4567', ['555-234-4567']],
+    ['Tel:030 1234567', ['030 1234567']],
+    ['phone:555-234-4567', ['555-234-4567']],
+    ['{"n":"pay\\n4111 1111 1111 1111"}', ['4111 1111 1111 1111']],
+    ['{"n":"x\\n+49 30 1234567"}', ['+49 30 1234567']],
+    ['{"n":"x\\t555-234-4567"}', ['555-234-4567']],
+    ['{"n":"x\\r\\nDE89370400440532013000\\n"}', ['DE89370400440532013000']],
+  ];
+  for (const [text, found] of beside)
+    test(`beside a comma, or behind an escape: ${text}`, () =>
+      assert.deepEqual(
+        foundIn(text).map(([, it]) => it),
+        found,
+      ));
   test('a Dutch number only where its name stands before it', () => {
     assert.deepEqual(foundIn('BSN: 123456782'), [['nl-bsn', '123456782']]);
     assert.deepEqual(foundIn('count 123456782'), []);
@@ -94,6 +115,7 @@ describe('what only looks like it stays', () => {
     '1,234,567,890 12345678901234567890',
     '(2024) 123-4567 and 155-234-5678',
     'func(12345678) x+12345678',
+    '12:555-234-4567 1,555-234-4567 x+4930123456',
     '0800',
   ];
   for (const text of misses) test(text, () => assert.deepEqual(foundIn(text), []));
@@ -116,7 +138,20 @@ describe('check digits', () => {
 });
 
 test('in pieces the same is found as at once', () => {
-  const piece = fc.constantFrom(...hits.map(([, it]) => it), ' ', ', ', '\n', '1', 'a', '@', '+', '(');
+  const piece = fc.constantFrom(
+    ...hits.map(([, it]) => it),
+    ' ',
+    ', ',
+    '\n',
+    '\\n',
+    ',',
+    'x:',
+    '1',
+    'a',
+    '@',
+    '+',
+    '(',
+  );
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 12 }), fc.integer({ min: 1, max: 40 }), (pieces, step) => {
       const text = pieces.join('');

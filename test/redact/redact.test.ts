@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { JsonText } from '../../src/domain/message.ts';
 import { encode } from '../../src/protocol/codec.ts';
+import { formsOf } from '../../src/redact/encodings.ts';
 import { Redactor, secretCharsMax } from '../../src/redact/redact.ts';
 
 const knowing = (...secrets: string[]): Redactor => {
@@ -84,6 +85,31 @@ describe('an injected value', () => {
     const text = inside('\n12345ab');
     assert.equal(knowing('n12345ab').clean(text), text);
   });
+  for (const lineStart of ['\n', '\t', '\r\n', 'é\b', '\f', '\u0001', '"', '\\']) {
+    const written = lineStart + Buffer.from('hunter2-hunter2-xyz').toString('base64');
+    test(`in base64 behind ${JSON.stringify(lineStart)} is taken out, and no escape is cut`, () => {
+      const left = `key:${lineStart}[redacted:secret]==`;
+      const redactor = knowing('hunter2-hunter2-xyz');
+      assert.equal(textOf(redactor.clean(inside(`key:${written}`))), left);
+      const nested = JSON.stringify({ k: `key:${written}` });
+      assert.deepEqual(JSON.parse(textOf(redactor.clean(inside(nested)))), { k: left });
+      assert.deepEqual(JSON.parse(redactor.cleanText(nested)), { k: left });
+      const twice = JSON.stringify({ k: nested });
+      const inner = JSON.parse(textOf(redactor.clean(inside(twice)))) as { k: string };
+      assert.deepEqual(JSON.parse(inner.k), { k: left });
+    });
+  }
+  test('behind a backslash in a plain line is taken out whole', () => {
+    const cases: [secret: string, line: string, left: string][] = [
+      ['user-pass1', 'login DOM\\user-pass1 x', 'login DOM\\[redacted:secret] x'],
+      ['nancy-pass1', 'login DOM\\nancy-pass1 x', 'login DOM[redacted:secret] x'],
+      ['u12345', 'DOM\\u12345', 'DOM[redacted:secret]'],
+      ['12345x', 'DOM\\u12345x', 'DOM[redacted:secret]'],
+      ['david-pass', '{"a":"DOM\\\\david-pass"}', '{"a":"DOM\\\\[redacted:secret]"}'],
+      ['n-pass1', '{"a":"DOM\\n-pass1"}', '{"a":"DOM[redacted:secret]"}'],
+    ];
+    for (const [secret, line, left] of cases) assert.equal(knowing(secret).cleanText(line), left);
+  });
   test('is taken out whole when a detector knows only a part of it', () => {
     const secret = `ghp_${'a1'.repeat(18)}!tail`;
     assert.equal(textOf(knowing(secret).clean(inside(`x ${secret} y`))), 'x [redacted:secret] y');
@@ -128,6 +154,109 @@ describe('an injected value', () => {
       { numRuns: 500 },
     );
   });
+});
+
+describe('an injected value as other writers put it', () => {
+  const aws = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY';
+  const password = 'Tr0ub4dor&3!x(9)';
+  const hard = `q"<é's>&+=/~* \\z`;
+  const inJson = (written: string): string => `{"x":"${written}","y":1}`;
+  const base64 = Buffer.from(Array.from({ length: 64 }, (_, i) => (i * 37 + 11) & 255)).toString('base64');
+  const ways: [way: string, secret: string, written: string][] = [
+    ['PHP', aws, inJson('wJalrXUtnFEMI\\/K7MDENG+bPxRfiCYEXAMPLEKEY')],
+    ['.NET', aws, inJson('wJalrXUtnFEMI/K7MDENG\\u002BbPxRfiCYEXAMPLEKEY')],
+    ['Python quote', aws, 'p=wJalrXUtnFEMI/K7MDENG%2BbPxRfiCYEXAMPLEKEY'],
+    ['Python quote, lower case', aws, 'p=wJalrXUtnFEMI/K7MDENG%2bbPxRfiCYEXAMPLEKEY'],
+    ['Go', password, inJson('Tr0ub4dor\\u00263!x(9)')],
+    ['Python quote', password, 'pw=Tr0ub4dor%263%21x%289%29'],
+    ['HTML', password, '<b>Tr0ub4dor&amp;3!x(9)</b>'],
+    ['PHP', hard, inJson(`q\\"<\\u00e9's>&+=\\/~* \\\\z`)],
+    ['PHP, Unicode left', hard, inJson(`q\\"<é's>&+=\\/~* \\\\z`)],
+    ['Symfony', hard, inJson(`q\\u0022\\u003C\\u00e9\\u0027s\\u003E\\u0026+=\\/~* \\\\z`)],
+    ['.NET', hard, inJson(`q\\u0022\\u003C\\u00E9\\u0027s\\u003E\\u0026\\u002B=/~* \\\\z`)],
+    ['Go', hard, inJson(`q\\"\\u003cé's\\u003e\\u0026+=/~* \\\\z`)],
+    ['Gson', hard, inJson(`q\\"\\u003cé\\u0027s\\u003e\\u0026+\\u003d/~* \\\\z`)],
+    ['Jackson', hard, inJson(`q\\"<\\u00E9's>&+=/~* \\\\z`)],
+    ['RFC 3986', hard, 'q%22%3C%C3%A9%27s%3E%26%2B%3D%2F~%2A%20%5Cz'],
+    ['Python quote', hard, 'q%22%3C%C3%A9%27s%3E%26%2B%3D/~%2A%20%5Cz'],
+    ['a form', hard, 'q%22%3C%C3%A9%27s%3E%26%2B%3D%2F%7E*+%5Cz'],
+    ['PHP urlencode', hard, 'q%22%3C%C3%A9%27s%3E%26%2B%3D%2F%7E%2A+%5Cz'],
+    ['encodeURI', hard, encodeURI(hard)],
+    ['HTML', hard, `q&quot;&lt;é's&gt;&amp;+=/~* \\z`],
+    ['HTML between tags', password.replace('3', '<'), 'Tr0ub4dor&amp;&lt;!x(9)'],
+    ['XML', hard, `q&quot;&lt;é&apos;s&gt;&amp;+=/~* \\z`],
+    ['HTML, apostrophes by number', `${password}'"`, 'Tr0ub4dor&amp;3!x(9)&#x27;&quot;'],
+    ['Handlebars', base64, base64.replaceAll('=', '&#x3D;')],
+    [
+      'one reference at its begin',
+      `${base64}${base64}`,
+      `&#${base64.charCodeAt(0)};${base64.slice(1)}${base64}`,
+    ],
+  ];
+  for (const [way, secret, written] of ways)
+    test(`is taken out: ${way} of ${secret.slice(0, 20)}`, () => {
+      const redactor = knowing(secret);
+      for (const it of [written, JSON.stringify({ a: written })]) {
+        const cleaned = textOf(redactor.clean(inside(it)));
+        assert.match(cleaned, /\[redacted:secret\]/);
+        assert.ok(cleaned.length <= it.length - written.length + 40, cleaned);
+        if (it.startsWith('{')) JSON.parse(cleaned);
+        assert.match(redactor.cleanText(it), /\[redacted:secret\]/);
+      }
+    });
+});
+
+describe('a key with a character reference in it is found', () => {
+  const github = `&#103;hp_${'aB3dE5gH7jK9'.repeat(3)}`;
+  for (const chars of [0, 42, 43, 60, 5000])
+    for (const before of [10, 26, 200, 4000])
+      test(`behind ${before} words, while a secret of ${chars} characters is known`, () => {
+        const redactor = chars === 0 ? knowing() : knowing('Zq9'.repeat(chars).slice(0, chars));
+        const words = 'word '.repeat(before);
+        assert.equal(
+          textOf(redactor.clean(inside(`${words}${github} end`))),
+          `${words}[redacted:github-token] end`,
+        );
+      });
+  for (const line of ['\n', '\t', '\r\n', 'é\b', '\f', '\u0001', '"', '\\', '/', 'C:\\new\\'])
+    test(`behind ${JSON.stringify(line)}`, () => {
+      const text = `${line}&#65;KIAIOSFODNN7EXAMPL2 x`;
+      const left = `${line}[redacted:aws-key-id] x`;
+      assert.equal(textOf(knowing().clean(inside(text))), left);
+      const nested = JSON.stringify({ k: text });
+      assert.deepEqual(JSON.parse(textOf(knowing().clean(inside(nested)))), { k: left });
+      assert.deepEqual(JSON.parse(knowing().cleanText(nested)), { k: left });
+    });
+  test('behind a backslash that escapes nothing, too', () => {
+    assert.ok(
+      !knowing()
+        .cleanText(`C:\\n&#112;m_${'aB3dE5gH7jK9'.repeat(3)}`)
+        .includes('aB3'),
+    );
+  });
+});
+
+describe('a long value', () => {
+  const hard = `wJ"<é's>&+=/~* \\z`;
+  test('is looked for in fewer writings, so that a new one costs no pause', () => {
+    const short = formsOf(hard.repeat(200), true);
+    const long = formsOf(hard.repeat(300), true);
+    assert.ok(short.length > 40 && long.length <= 20, `${short.length}, ${long.length}`);
+  });
+  const long = hard.repeat(300);
+  const bytes = Buffer.from(long);
+  for (const written of [
+    JSON.stringify({ a: long }),
+    JSON.stringify(JSON.stringify({ a: long })),
+    bytes.toString('base64'),
+    bytes.toString('hex'),
+    encodeURIComponent(long),
+    encodeURIComponent(long).replaceAll('%20', '+'),
+  ])
+    test(`is found as ever: ${written.slice(0, 20)}`, () => {
+      for (const it of [textOf(knowing(long).clean(inside(written))), knowing(long).cleanText(written)])
+        assert.ok(it.length < 100 && it.includes('[redacted:secret]'), it.slice(0, 200));
+    });
 });
 
 describe('every message', () => {
