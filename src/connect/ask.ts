@@ -23,8 +23,6 @@ export type Ask = {
   readonly stop: AbortController;
   /** Something was heard of it before its answer. */
   begun: boolean;
-  /** It was sent a second time. */
-  repeated: boolean;
 };
 
 /** Readies a line for its way. `assumed`: the revision of a modern client, whose notifications need not repeat it. */
@@ -39,7 +37,6 @@ export function askOf(heard: Exclude<Heard, { kind: 'unreadable' }>, assumed: st
     unwanted: new Set<string>(),
     stop: new AbortController(),
     begun: false,
-    repeated: false,
   };
   if (heard.kind === 'batch' || heard.message.kind === 'reply')
     return { ...common, method: undefined, params: undefined, era: 'legacy', revision: undefined };
@@ -56,7 +53,10 @@ function revisionOf(message: Exclude<Message, { kind: 'reply' }>): string | unde
   return typeof claimed === 'string' ? claimed : '';
 }
 
-/** The headers in which a modern message is repeated (2026-07-28 streamable-http, request metadata). */
+/**
+ * The headers in which a modern message is repeated (2026-07-28 streamable-http, request metadata). Without `Mcp-Param-*`: the
+ * daemon asks for none over the socket, where nothing can have read them on the way, and one large argument would fill a head.
+ */
 export function modernHeaders({ method = '', params, revision = '' }: Ask): Headers {
   const name = nameHeaderOf(method, objectOf(params));
   return {

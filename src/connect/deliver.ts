@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { JsonText } from '../domain/message.ts';
-import { encode, errorText, member, objectOf, type Envelope } from '../protocol/codec.ts';
+import { encode, errorText, objectOf, type Envelope } from '../protocol/codec.ts';
 import type { Ask } from './ask.ts';
 import { messagesOf, type Said } from './messages.ts';
 import { fresh, type LegacySession, type Mark } from './session.ts';
@@ -14,13 +14,11 @@ export type Desk = {
   readonly session: () => LegacySession | undefined;
   /** Told of each result that answers an ask, before the client is. */
   readonly answered: (ask: Ask, reply: HttpReply, result: JsonText) => void;
-  /** Sends a `tools/call` once more, with the headers that it should have had. Rejects with a `Trouble`. */
-  readonly repeat: (ask: Ask) => Promise<HttpReply>;
 };
 
 const resumesMax = 10_000;
-/** `HeaderMismatch` (2026-07-28 streamable-http, server validation). */
-const headerMismatch = '-32020';
+/** Times in a row that the rest of a stream is asked for where it is turned away. */
+const turnedAwayMax = 30;
 
 /**
  * Brings the client everything that the daemon has to say about one ask, up to its answer. A legacy stream may let go in the
@@ -28,8 +26,8 @@ const headerMismatch = '-32020';
  */
 export async function deliver(ask: Ask, first: HttpReply, desk: Desk): Promise<void> {
   const mark = fresh();
-  let reply = await deliverOne(ask, first, mark, desk);
-  for (let resumed = 0; reply !== undefined && resumed < resumesMax; resumed++)
+  let reply: HttpReply | undefined = first;
+  for (let resumed = 0; reply !== undefined && resumed <= resumesMax; resumed++)
     reply = await deliverOne(ask, reply, mark, desk);
   if (ask.waiting.size > 0) throw new Trouble('LOST', { correlationId: first.correlationId });
 }
@@ -44,19 +42,33 @@ async function deliverOne(
   const session = ask.era === 'legacy' ? desk.session() : undefined;
   const mayResume = () => session !== undefined && mark.id !== undefined && ask.waiting.size > 0;
   try {
-    for await (const said of messagesOf(reply, mark)) {
-      if (lacksHeaders(ask, said)) return await desk.repeat(ask);
-      await hear(ask, reply, said, desk);
-    }
+    for await (const said of messagesOf(reply, mark)) await hear(ask, reply, said, desk);
   } catch (reason) {
     if (!mayResume()) throw reason;
   }
   if (session === undefined || !mayResume()) return undefined;
   await pause(mark.retryMs, undefined, { signal: ask.stop.signal });
-  // Whatever is wrong by now, the request itself had arrived.
-  return session.open(mark, ask.stop.signal).catch((cause: unknown) => {
-    throw new Trouble('LOST', { correlationId: reply.correlationId, cause });
-  });
+  return resume(session, mark, ask.stop.signal);
+}
+
+/**
+ * Asks for the rest of a stream. Whatever refuses that is no answer to the ask, which had arrived and may go on: a client that
+ * took it for one would make its call twice. So gives undefined where there is no rest to be had.
+ */
+async function resume(
+  session: LegacySession,
+  mark: Mark,
+  signal: AbortSignal,
+): Promise<HttpReply | undefined> {
+  for (let times = 0; times < turnedAwayMax; times++) {
+    // A daemon that cannot be reached any more has lost what it had to say.
+    const reply = await session.open(mark, signal).catch(() => undefined);
+    if (reply?.status === 200 && reply.isStream) return reply;
+    reply?.drop();
+    if (reply?.comeBackInMs === undefined) return undefined;
+    await pause(reply.comeBackInMs, undefined, { signal });
+  }
+  return undefined;
 }
 
 async function hear(ask: Ask, reply: HttpReply, { text, envelopes }: Said, desk: Desk): Promise<void> {
@@ -94,12 +106,4 @@ export async function answerAll(ask: Ask, error: JsonText, say: Desk['say']): Pr
   const ids = [...ask.waiting.values()];
   ask.waiting.clear();
   for (const id of ids) if (!ask.unwanted.has(encode(id))) await say(errorText(id, error));
-}
-
-/** Whether a call was refused, unmade, because its headers do not say what its arguments say. True once. */
-function lacksHeaders(ask: Ask, { envelopes: [said] }: Said): boolean {
-  if (ask.era === 'legacy' || ask.method !== 'tools/call' || ask.repeated) return false;
-  if (said?.error === undefined || member(said.error, ['code']) !== headerMismatch) return false;
-  ask.repeated = true;
-  return true;
 }

@@ -1,19 +1,11 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { JsonText } from '../domain/message.ts';
-import {
-  encode,
-  member,
-  noticeText,
-  object,
-  objectOf,
-  requestText,
-  withoutMember,
-} from '../protocol/codec.ts';
+import { encode, noticeText, objectOf } from '../protocol/codec.ts';
 import { askOf, cancelledId, modernHeaders, type Ask } from './ask.ts';
 import { answerAll, deliver, type Desk } from './deliver.ts';
 import type { Heard } from './heard.ts';
 import { messagesOf } from './messages.ts';
-import { fresh, LegacySession } from './session.ts';
-import { ToolHeaders } from './tool-headers.ts';
+import { LegacySession } from './session.ts';
 import { errorOf, faultBody, Trouble } from './trouble.ts';
 import { send, type Headers, type HttpReply, type Sending, type Upstream } from './wire.ts';
 
@@ -29,19 +21,18 @@ export type RelayParts = {
 const openMax = 256;
 /** Notifications and replies on their way; the next one waits. */
 const quietMax = 64;
-const pagesMax = 100;
+/** What the client says next waits meanwhile, and its hanging up is not noticed. */
+const readyWithinMs = 30_000;
 const accept = 'application/json, text/event-stream';
 
 /** Between one client that speaks lines and the daemon that speaks HTTP. Decides nothing: the daemon does. */
 export class Relay {
   readonly #parts: RelayParts;
   readonly #open = new Map<Ask, Promise<void>>();
-  readonly #tools = new ToolHeaders();
   readonly #desk: Desk;
   #session: LegacySession | undefined;
   /** What the client's last modern message claimed. */
   #revision: string | undefined;
-  #listings = 0;
 
   constructor(parts: RelayParts) {
     this.#parts = parts;
@@ -50,7 +41,6 @@ export class Relay {
       note: parts.note,
       session: () => this.#session,
       answered: (ask, reply, result) => this.#answered(ask, reply, result),
-      repeat: (ask) => this.#repeat(ask),
     };
   }
 
@@ -100,12 +90,26 @@ export class Relay {
   /** Never rejects unless the client can be told nothing any more. */
   async #carry(ask: Ask, sending: Sending): Promise<void> {
     try {
-      const reply = await sending.reply;
+      const reply = await this.#replyTo(ask, sending);
       await deliver(ask, reply, this.#desk);
       if (ask.method === 'notifications/initialized' && reply.status < 300) this.#session?.stand();
     } catch (reason) {
       if (!ask.stop.signal.aborted) await this.#fail(ask, reason);
     }
+  }
+
+  /** A server that never hears that its client is ready may refuse everything after it, so that is said again. */
+  async #replyTo(ask: Ask, sending: Sending): Promise<HttpReply> {
+    let reply = await sending.reply;
+    if (ask.method !== 'notifications/initialized') return reply;
+    let leftMs = readyWithinMs;
+    while (reply.comeBackInMs !== undefined && reply.comeBackInMs <= leftMs) {
+      leftMs -= reply.comeBackInMs;
+      reply.drop();
+      await pause(reply.comeBackInMs, undefined, { signal: ask.stop.signal });
+      reply = await this.#send(ask).reply;
+    }
+    return reply;
   }
 
   async #fail(ask: Ask, reason: unknown): Promise<void> {
@@ -125,53 +129,21 @@ export class Relay {
 
   #headersOf(ask: Ask): Headers {
     if (ask.era === 'legacy') return (ask.method !== 'initialize' && this.#session?.headers) || {};
-    const calls = ask.method === 'tools/call' && ask.params !== undefined;
-    return { ...modernHeaders(ask), ...(calls ? this.#tools.of(ask.params) : {}) };
+    return modernHeaders(ask);
   }
 
   #answered(ask: Ask, reply: HttpReply, result: JsonText): void {
-    if (ask.era === 'modern') {
-      if (ask.method === 'tools/list') this.#tools.learn(result);
-    } else if (ask.method === 'initialize') {
-      const { protocolVersion } = objectOf(result);
-      void this.#session?.end();
-      this.#session = new LegacySession({
-        upstream: this.#parts.upstream,
-        id: reply.sessionId,
-        revision: typeof protocolVersion === 'string' ? protocolVersion : '',
-        listen: async (stream, mark) => {
-          for await (const { text } of messagesOf(stream, mark)) await this.#parts.say(text);
-        },
-      });
-    }
-  }
-
-  /** Looks up what the tools want in headers, and sends the call again: it was refused before anything came of it. */
-  async #repeat(ask: Ask): Promise<HttpReply> {
-    const meta = ask.params === undefined ? undefined : member(ask.params, ['_meta']);
-    const _meta = meta === undefined ? encode({}) : withoutMember(meta, 'progressToken');
-    let cursor: JsonText | undefined;
-    for (let page = 0; page < pagesMax; page++) {
-      const params = object([
-        ['_meta', _meta],
-        ...(cursor === undefined ? [] : ([['cursor', cursor]] as const)),
-      ]);
-      const result = await this.#list(ask, params);
-      if (result === undefined) break;
-      this.#tools.learn(result);
-      cursor = member(result, ['nextCursor']);
-      if (cursor?.startsWith('"') !== true) break;
-    }
-    return this.#send(ask).reply;
-  }
-
-  async #list(ask: Ask, params: JsonText): Promise<JsonText | undefined> {
-    const method = 'tools/list';
-    const text = requestText(`mcpd-connect-${++this.#listings}`, method, params);
-    const reply = await this.#send({ ...ask, text, method, params }).reply;
-    for await (const { envelopes } of messagesOf(reply, fresh()))
-      for (const { result } of envelopes) if (result !== undefined) return result;
-    return undefined;
+    if (ask.era === 'modern' || ask.method !== 'initialize') return;
+    const { protocolVersion } = objectOf(result);
+    void this.#session?.end();
+    this.#session = new LegacySession({
+      upstream: this.#parts.upstream,
+      id: reply.sessionId,
+      revision: typeof protocolVersion === 'string' ? protocolVersion : '',
+      listen: async (stream, mark) => {
+        for await (const { text } of messagesOf(stream, mark)) await this.#parts.say(text);
+      },
+    });
   }
 }
 

@@ -52,17 +52,22 @@ async function converse(stdin: Readable, relay: Relay): Promise<void> {
     heard = [];
     for (const it of ready) await relay.take(it);
   };
-  try {
-    for await (const chunk of stdin as AsyncIterable<Buffer>) {
-      lines.feed(chunk);
-      await passOn();
-    }
-  } catch {
-    // A pipe that breaks is a client that is gone: there is nothing left to read.
+  for await (const chunk of untilBroken(stdin)) {
+    lines.feed(chunk);
+    await passOn();
   }
   lines.end();
   await passOn();
   await Promise.race([relay.settled(), pause(answerWithinMs, undefined, { ref: false })]);
+}
+
+/** A pipe that breaks is a client that is gone: there is nothing left to read. Only of the pipe, or a fault would pass for it. */
+async function* untilBroken(stdin: Readable): AsyncGenerator<Buffer> {
+  try {
+    yield* stdin as AsyncIterable<Buffer>;
+  } catch {
+    return;
+  }
 }
 
 function sayTo(stdout: Writable): (message: JsonText) => Promise<void> {

@@ -16,8 +16,11 @@ export type SessionParts = {
   readonly listen: (reply: HttpReply, mark: Mark) => Promise<void>;
 };
 
-/** Times that the standing stream may be found busy in a row: the daemon may not have noticed yet that the last one broke. */
-const busyMax = 30;
+/** Who may not have a standing stream: not with this key, not in this session, not of this daemon. */
+const refusedForGood: ReadonlySet<number> = new Set([401, 404, 405]);
+/** Between two tries for a standing stream, twice as long each time: a daemon that starts anew should find its feet. */
+const firstBackOffMs = 1_000;
+const backOffMsMax = 30_000;
 const endWithinMs = 1_000;
 
 /** A legacy client's standing conversation with the daemon: begun by `initialize`, ended by DELETE. */
@@ -39,7 +42,7 @@ export class LegacySession {
   stand(): void {
     if (this.#stands || this.#parts.id === undefined) return;
     this.#stands = true;
-    // Without this stream the session goes on. What it ended with, the next request will be told.
+    // It rejects when the session is over, and nobody misses it then.
     this.#hold().catch(() => undefined);
   }
 
@@ -59,19 +62,33 @@ export class LegacySession {
     await send(this.#parts.upstream, 'DELETE', this.headers, undefined, signal).reply.catch(() => undefined);
   }
 
-  /** Until the session is over or the daemon gone: its sessions live in its memory. */
+  /**
+   * Until the session is over. A daemon that is away may come back with its sessions (`resume = true`), and one with too much
+   * to do has less to do later; a client that lost this stream meanwhile would not know what it is not told.
+   */
   async #hold(): Promise<void> {
     const mark = fresh();
     const { signal } = this.#over;
-    for (let busy = 0; busy < busyMax;) {
-      const reply = await this.open(mark, signal);
-      if (reply.status === 200 && reply.isStream) {
-        busy = 0;
+    for (let backOffMs = firstBackOffMs; ;) {
+      const reply = await this.open(mark, signal).catch(() => undefined);
+      let waitMs = Math.max(backOffMs, reply?.comeBackInMs ?? 0);
+      if (reply?.status === 200 && reply.isStream) {
         // Broken off is as good as ended: whether there is more is found out by asking again.
         await this.#parts.listen(reply, mark).catch(() => undefined);
-      } else if (reply.status === 409) busy++;
-      else return;
-      await pause(mark.retryMs, undefined, { signal });
+        waitMs = mark.retryMs;
+        backOffMs = firstBackOffMs;
+      } else {
+        reply?.drop();
+        if (reply !== undefined && isForGood(reply.status, mark)) return;
+        // The place where it stopped is not known any more; what comes from now on can be had all the same.
+        if (reply?.status === 400) mark.id = undefined;
+        backOffMs = Math.min(backOffMs * 2, backOffMsMax);
+      }
+      await pause(waitMs, undefined, { signal, ref: false });
     }
   }
+}
+
+function isForGood(status: number, { id }: Mark): boolean {
+  return refusedForGood.has(status) || (status === 400 && id === undefined);
 }

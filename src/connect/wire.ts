@@ -19,8 +19,12 @@ export type HttpReply = {
   readonly isJson: boolean;
   readonly sessionId: string | undefined;
   readonly correlationId: string | undefined;
+  /** Set where the request was turned away, undone, by a daemon that had too much to do or was about to stop. */
+  readonly comeBackInMs: number | undefined;
   /** Throws `LOST` when the daemon goes away in the middle. */
   readonly body: AsyncIterable<Buffer>;
+  /** Lets go of a body that nobody will read: its connection would stay open. */
+  readonly drop: () => void;
 };
 
 export type Sending = {
@@ -32,10 +36,15 @@ export type Sending = {
 
 /** A body beyond this is sent only after the daemon has said that it wants it: a refusal would be lost in a broken pipe. */
 const unaskedBytesMax = 64 * 1024;
+/** Even a daemon that says "now" is not asked in a loop, and one that says "tomorrow" is asked before. */
+const comeBackMsMin = 50;
+const comeBackMsMax = 60_000;
+const comeBackMsUnsaid = 1_000;
 
 /**
  * One HTTP request to the daemon, on a connection of its own. A connection that is used again may be closed by the daemon in
- * the same moment, and nobody could tell whether the call was made or may be made again.
+ * the same moment, and nobody could tell whether the call was made or may be made again. Never throws: a request that cannot
+ * be made is one that has failed.
  */
 export function send(
   upstream: Upstream,
@@ -50,9 +59,8 @@ export function send(
     sent.resolve();
     reply.reject(trouble);
   };
-  const stranger = whoseSocket(upstream.socketPath);
-  if (stranger !== undefined) fail(stranger);
-  else {
+  try {
+    mustBeOurs(upstream.socketPath);
     const body = text === undefined ? undefined : Buffer.from(text);
     const req = request({
       socketPath: upstream.socketPath,
@@ -72,6 +80,9 @@ export function send(
       req.once('continue', () => req.end(body));
       req.flushHeaders();
     } else req.end(body);
+  } catch (cause) {
+    // Nothing has left: a header can hold what HTTP cannot carry, such as a line end in the revision that was agreed on.
+    fail(cause instanceof Trouble ? cause : new Trouble('UNREACHABLE', { detail: String(cause), cause }));
   }
   return { sent: sent.promise, reply: reply.promise };
 }
@@ -108,8 +119,16 @@ function replyOf(req: ClientRequest, res: IncomingMessage): HttpReply {
     isJson: type.startsWith('application/json'),
     sessionId: header('mcp-session-id'),
     correlationId,
+    comeBackInMs: comeBackIn(res.statusCode, header('retry-after')),
     body: chunksOf(res, correlationId),
+    drop: () => void req.destroy(),
   };
+}
+
+function comeBackIn(status: number | undefined, retryAfter = ''): number | undefined {
+  if (status !== 429 && status !== 503) return undefined;
+  if (!/^\d{1,9}$/.test(retryAfter)) return comeBackMsUnsaid;
+  return Math.min(Math.max(Number(retryAfter) * 1000, comeBackMsMin), comeBackMsMax);
 }
 
 async function* chunksOf(res: IncomingMessage, correlationId: string | undefined): AsyncGenerator<Buffer> {
@@ -121,11 +140,20 @@ async function* chunksOf(res: IncomingMessage, correlationId: string | undefined
 }
 
 /** The key goes to whoever listens there: in a folder that others may write to, that could be anybody (a planted socket). */
-function whoseSocket(path: string): Trouble | undefined {
+function mustBeOurs(path: string): void {
   const me = process.getuid?.();
-  const found = lstatSync(path, { throwIfNoEntry: false });
-  if (found === undefined || me === undefined || me === 0 || found.uid === me) return undefined;
-  return new Trouble('NOT_PERMITTED', { detail: `${path} belongs to user ${found.uid}` });
+  const owner = ownerOf(path);
+  if (owner === undefined || me === undefined || me === 0 || owner === me) return;
+  throw new Trouble('NOT_PERMITTED', { detail: `${path} belongs to user ${owner}` });
+}
+
+function ownerOf(path: string): number | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false })?.uid;
+  } catch (cause) {
+    // In a folder that this user may not enter, which the state directory is to everybody but its owner.
+    throw troubleOf(cause as NodeJS.ErrnoException, path);
+  }
 }
 
 function troubleOf(cause: NodeJS.ErrnoException, path: string): Trouble {
@@ -141,6 +169,7 @@ function troubleOf(cause: NodeJS.ErrnoException, path: string): Trouble {
     case 'EMFILE':
     case 'ENFILE':
     case 'EINVAL':
+    case 'ELOOP':
     case 'ENAMETOOLONG':
     case 'ENOTSOCK':
     case 'EPROTOTYPE':

@@ -1,10 +1,11 @@
 // A client of the revisions with sessions, over stdio.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { until } from '../support/daemon.ts';
-import { event, json, session, StandIn, stream, usually } from './stand-in.ts';
+import { event, json, session, StandIn, stream, usually, type Answering } from './stand-in.ts';
 
 describe('a legacy client', () => {
   let daemon: StandIn;
@@ -180,6 +181,69 @@ describe('a legacy client', () => {
     assert.equal(daemon.of('tools/call').length, 1, 'a call is made once');
   });
 
+  const refusals = {
+    429: 'Too much of yours is under way. Come back in 2 s.',
+    503: 'mcpd has too much to do right now. Come back in 2 s.',
+    400: 'This session never told that event id.',
+    401: 'Sign in first.',
+  } as const;
+  const refuse = (res: ServerResponse, status: keyof typeof refusals) =>
+    json(
+      res,
+      status,
+      { jsonrpc: '2.0', error: { code: 1000 + status, message: refusals[status] } },
+      { 'retry-after': '0' },
+    );
+  /** A call whose stream lets go after its first event; what comes for the rest is counted, and answered as said. */
+  const lettingGo =
+    (resume: (res: ServerResponse, times: number) => unknown): Answering =>
+    ({ verb, headers, body }, res) => {
+      if (body.method === 'tools/call') {
+        res.setHeader('mcpd-correlation-id', 'abc');
+        stream(res, 'id: e-1\nretry: 10\ndata:\n\n');
+        return res.end();
+      }
+      if (verb !== 'GET' || headers['last-event-id'] === undefined) return false;
+      return resume(res, daemon.of('GET').filter((it) => it.headers['last-event-id'] === 'e-1').length);
+    };
+
+  for (const status of [429, 503] as const)
+    it(`hears the answer of a call that went on while HTTP ${status} turned its stream away`, async () => {
+      await daemon.listen(
+        lettingGo((res, times) => {
+          if (times < 3) return refuse(res, status);
+          stream(res, event({ jsonrpc: '2.0', id: 1, result: { polled: true } }, 'e-2'));
+          return res.end();
+        }),
+      );
+      const peer = daemon.connect();
+      await peer.initialize();
+      assert.deepEqual((await peer.ask(1, 'tools/call')).result, { polled: true });
+      assert.equal(daemon.of('tools/call').length, 1);
+    });
+
+  for (const [what, status] of [
+    ['for good', 400],
+    ['for good', 401],
+    ['again and again', 503],
+  ] as const)
+    it(`is told that the answer of a call is lost when HTTP ${status} refuses its stream ${what}`, async () => {
+      await daemon.listen(lettingGo((res) => refuse(res, status)));
+      const peer = daemon.connect();
+      await peer.initialize();
+      // The refusal of a stream must not pass for that of the call: whoever obeys it makes the call twice.
+      const { error } = await peer.ask(1, 'tools/call');
+      assert.deepEqual([error?.code, error?.data], [1522, { correlationId: 'abc' }]);
+    });
+
+  it('is told at once when nothing is left of the stream of a call', async () => {
+    await daemon.listen(lettingGo((res) => res.writeHead(204).end()));
+    const peer = daemon.connect();
+    await peer.initialize();
+    assert.equal((await peer.ask(1, 'tools/call')).error?.code, 1522);
+    assert.equal(daemon.of('GET').filter((it) => it.headers['last-event-id'] === 'e-1').length, 1);
+  });
+
   it('opens its standing stream again when it ends, until the session is over', async () => {
     let streams = 0;
     await daemon.listen(({ verb }, res) => {
@@ -199,6 +263,120 @@ describe('a legacy client', () => {
     );
     await peer.end();
     assert.equal(streams, 3);
+  });
+
+  const change = { jsonrpc: '2.0', method: 'notifications/tools/list_changed' };
+  const changed = ({ method }: { readonly method?: string }) => method === change.method;
+
+  it('has its standing stream back when the daemon comes back with its sessions', async () => {
+    await daemon.listen(({ verb }, res) =>
+      verb === 'GET' ? stream(res, 'id: e-1\nretry: 50\ndata:\n\n') : false,
+    );
+    const peer = daemon.connect();
+    await peer.initialize();
+    await until('its stream stands', () => daemon.of('GET').length === 1);
+    await daemon.stop();
+    // Long enough for the stream to be asked for while nobody is there.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await daemon.listen(({ verb }, res) => (verb === 'GET' ? stream(res, event(change)) : false));
+    await peer.hear('what the daemon says after that', changed);
+    assert.equal(daemon.of('GET').at(-1)?.headers['last-event-id'], 'e-1');
+  });
+
+  for (const status of [429, 503] as const)
+    it(`has its standing stream though HTTP ${status} turned it away at first`, async () => {
+      await daemon.listen(({ verb }, res) => {
+        if (verb !== 'GET') return false;
+        return daemon.of('GET').length === 1 ? refuse(res, status) : stream(res, event(change));
+      });
+      const peer = daemon.connect();
+      await peer.initialize();
+      await peer.hear('what the daemon says', changed);
+    });
+
+  it('begins its standing stream anew where the place that it stopped at is not known any more', async () => {
+    await daemon.listen(({ verb, headers }, res) => {
+      if (verb !== 'GET') return false;
+      if (headers['last-event-id'] !== undefined) return refuse(res, 400);
+      if (daemon.of('GET').length > 1) return stream(res, event(change));
+      stream(res, 'id: e-1\nretry: 50\ndata:\n\n');
+      return res.end();
+    });
+    const peer = daemon.connect();
+    await peer.initialize();
+    await peer.hear('what the daemon says', changed);
+    assert.deepEqual(
+      daemon.of('GET').map(({ headers }) => headers['last-event-id']),
+      [undefined, 'e-1', undefined],
+    );
+  });
+
+  for (const status of [401, 404, 405] as const)
+    it(`asks no more for its standing stream after HTTP ${status}`, async () => {
+      await daemon.listen(({ verb }, res) => (verb === 'GET' ? res.writeHead(status).end() : false));
+      const peer = daemon.connect();
+      await peer.initialize();
+      await until('it has asked', () => daemon.of('GET').length === 1);
+      await new Promise((resolve) => setTimeout(resolve, 1_500));
+      assert.equal(daemon.of('GET').length, 1);
+    });
+
+  it('ends at once while it waits to ask for its standing stream', async () => {
+    await daemon.listen(({ verb }, res) =>
+      verb === 'GET' ? res.writeHead(503, { 'retry-after': '60' }).end() : false,
+    );
+    const peer = daemon.connect();
+    await peer.initialize();
+    await until('it has asked', () => daemon.of('GET').length === 1);
+    const since = performance.now();
+    assert.deepEqual(await peer.end(), { code: 0, signal: null });
+    assert.ok(performance.now() - since < 5_000);
+    assert.equal(daemon.of('DELETE').length, 1);
+  });
+
+  it('has its handshake carried through a daemon that has too much to do, before what follows', async () => {
+    const ready = 'notifications/initialized';
+    await daemon.listen(({ body }, res) => {
+      if (body.method !== ready) return false;
+      const times = daemon.of(ready).length;
+      return times < 3 ? refuse(res, times === 1 ? 429 : 503) : false;
+    });
+    const peer = daemon.connect();
+    await peer.initialize();
+    await peer.ask(1, 'ping');
+    const order = daemon.requests.flatMap(({ body }) => body.method ?? []);
+    assert.deepEqual(order, ['initialize', ready, ready, ready, 'ping']);
+    await until('its stream stands', () => daemon.of('GET').length === 1);
+    assert.equal(peer.notes, '');
+  });
+
+  /** Turns the end of the handshake away, to come back in so many seconds. */
+  const unready =
+    (seconds: number): Answering =>
+    ({ body }, res) => {
+      if (body.method !== 'notifications/initialized') return false;
+      const error = { code: 1514, message: refusals[503] };
+      return json(res, 503, { jsonrpc: '2.0', error }, { 'retry-after': String(seconds) });
+    };
+
+  it('has its handshake tried for half a minute at most, and is served all the same', async () => {
+    await daemon.listen(unready(31));
+    const peer = daemon.connect();
+    await peer.initialize();
+    assert.deepEqual((await peer.ask(1, 'ping')).result, {});
+    assert.match(peer.notes, /refused notifications\/initialized: mcpd has too much to do/);
+  });
+
+  it('can be told to end while its handshake waits', async () => {
+    await daemon.listen(unready(20));
+    const peer = daemon.connect();
+    await peer.initialize();
+    await until('it has asked', () => daemon.of('notifications/initialized').length === 1);
+    const since = performance.now();
+    peer.child.kill('SIGTERM');
+    assert.deepEqual(await peer.exit, { code: 0, signal: null });
+    assert.ok(performance.now() - since < 5_000);
+    assert.equal(peer.notes, '');
   });
 
   it('may initialize again, and the session before is ended', async () => {

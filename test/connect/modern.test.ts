@@ -14,12 +14,6 @@ const called = (name: string, args: object = {}, more: object = {}) => ({
   arguments: args,
   _meta: { ...meta, ...more },
 });
-const mismatch = (id: unknown) => ({
-  jsonrpc: '2.0',
-  id,
-  error: { code: -32020, message: 'A header does not say what the message says.' },
-});
-
 describe('a modern client', () => {
   let daemon: StandIn;
   beforeEach(() => (daemon = new StandIn()));
@@ -124,82 +118,20 @@ describe('a modern client', () => {
     assert.deepEqual(await peer.end(), { code: 0, signal: null });
   });
 
-  const schema = {
-    type: 'object',
-    properties: {
-      region: { type: 'string', 'x-mcp-header': 'Region' },
-      deep: { type: 'object', properties: { size: { type: 'integer', 'x-mcp-header': 'Size' } } },
-      dry: { type: 'boolean', 'x-mcp-header': 'Dry-Run' },
-      free: { type: 'string' },
-    },
-  };
-  const page = (id: unknown, params: Record<string, unknown> | undefined) =>
-    params?.['cursor'] === undefined
-      ? { jsonrpc: '2.0', id, result: { tools: [{ name: 'plain', inputSchema: {} }], nextCursor: 'two' } }
-      : { jsonrpc: '2.0', id, result: { tools: [{ name: 'query', inputSchema: schema }] } };
-  const paramHeaders = (headers: object) =>
-    Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith('mcp-param-')));
-
-  it('finds the arguments that a tool wants in headers repeated there, once it has seen the tool', async () => {
+  it('can give a tool a large argument that the tool wants in a header: over the socket there are no such headers', async () => {
+    const properties = { region: { type: 'string', 'x-mcp-header': 'Region' } };
+    const tools = [{ name: 'query', inputSchema: { type: 'object', properties } }];
     await daemon.listen(({ body }, res) => {
       if (body.method !== 'tools/list') return false;
-      return json(res, 200, page(body.id, body.params));
+      return json(res, 200, { jsonrpc: '2.0', id: body.id, result: { tools } });
     });
     const peer = daemon.connect();
     await peer.ask(1, 'tools/list', { _meta: meta });
-    await peer.ask(2, 'tools/list', { _meta: meta, cursor: 'two' });
-    peer.say(
-      `{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"query","arguments":{"region":"Zürich","deep":{"size":12345678901234567},"dry":false,"free":"x"},"_meta":${JSON.stringify(meta)}}}`,
-    );
-    await peer.answer(3);
-    await peer.ask(4, 'tools/call', called('query', { region: null, free: 'x' }));
-    await peer.ask(5, 'tools/call', called('plain', { region: 'x' }));
-    assert.deepEqual(
-      daemon.of('tools/call').map(({ headers }) => paramHeaders(headers)),
-      [
-        {
-          'mcp-param-region': '=?base64?WsO8cmljaA==?=',
-          'mcp-param-size': '12345678901234567',
-          'mcp-param-dry-run': 'false',
-        },
-        {},
-        {},
-      ],
-    );
-  });
-
-  it('has a call that lacked headers made again with them, once, after a look at every page of tools', async () => {
-    await daemon.listen(({ body, headers }, res) => {
-      if (body.method === 'tools/list') return json(res, 200, page(body.id, body.params));
-      if (headers['mcp-param-region'] === undefined) return json(res, 400, mismatch(body.id));
-      return false;
-    });
-    const peer = daemon.connect();
-    const answer = await peer.ask(
-      1,
-      'tools/call',
-      called('query', { region: 'west' }, { progressToken: 'p' }),
-    );
-    assert.deepEqual(answer.result, {});
-    assert.deepEqual(
-      daemon.requests.map(({ body }) => body.method),
-      ['tools/call', 'tools/list', 'tools/list', 'tools/call'],
-    );
-    for (const { body, headers } of daemon.of('tools/list')) {
-      assert.equal(headers['mcp-method'], 'tools/list');
-      assert.equal(headers['mcp-name'], undefined);
-      assert.deepEqual(body.params?.['_meta'], meta, 'and the progress token stays with the call');
-    }
-    assert.equal(peer.heard.length, 1, 'the client hears of none of that');
-  });
-
-  it('hears of a mismatch that looking does not mend', async () => {
-    await daemon.listen(({ body }, res) =>
-      body.method === 'tools/list' ? json(res, 200, page(body.id, {})) : json(res, 400, mismatch(body.id)),
-    );
-    const peer = daemon.connect();
-    assert.equal((await peer.ask(1, 'tools/call', called('other'))).error?.code, -32020);
-    assert.equal(daemon.of('tools/call').length, 2);
+    const region = 'x'.repeat(20_000);
+    assert.deepEqual((await peer.ask(2, 'tools/call', called('query', { region }))).result, {});
+    const [call] = daemon.of('tools/call');
+    assert.deepEqual(call?.body.params?.['arguments'], { region });
+    assert.ok(!Object.keys(call?.headers ?? {}).some((name) => name.startsWith('mcp-param-')));
   });
 
   it('is told the same as over HTTP when the daemon speaks only the older revisions, and can fall back', async () => {

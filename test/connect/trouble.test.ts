@@ -124,6 +124,35 @@ describe('trouble', () => {
     assert.equal((await peer.ask(2, 'tools/list')).error?.code, 1522);
   });
 
+  it('a request that cannot be put in HTTP is answered, and so is the next one', async () => {
+    let protocolVersion = '2025-06-18\r\nx-forged: 1';
+    await daemon.listen(({ body }, res) => {
+      if (body.method !== 'initialize') return false;
+      const answer = { jsonrpc: '2.0', id: body.id, result: { protocolVersion } };
+      return json(res, 200, answer, { 'mcp-session-id': 'a-session' });
+    });
+    const peer = daemon.connect();
+    await peer.initialize();
+    assert.equal((await peer.ask(1, 'ping')).error?.code, 1524);
+    assert.deepEqual(daemon.of('ping'), []);
+    protocolVersion = '2025-06-18';
+    await peer.ask('again', 'initialize', {});
+    assert.deepEqual((await peer.ask(2, 'ping')).result, {});
+    assert.deepEqual(await peer.end(), { code: 0, signal: null });
+  });
+
+  it(
+    'who may not look into the folder of the socket is told so, at every request',
+    { skip: whyNobodyElse() },
+    async () => {
+      await daemon.listen();
+      chmodSync(daemon.dir, 0o700);
+      const peer = daemon.connect({ uid: nobody });
+      for (const id of [1, 2]) assert.equal((await peer.ask(id, 'initialize', {})).error?.code, 1521);
+      assert.match(peer.notes, /you may not use .*front\.sock/);
+    },
+  );
+
   it(
     'the key is not given to a socket that somebody else has put there',
     { skip: whyNobodyElse() },

@@ -380,6 +380,17 @@ describe('a modern client over stdio', () => {
     assert.deepEqual(await peer.end(), { code: 0, signal: null });
     assert.ok(!peer.heard.some(({ id }) => id === 5));
   });
+
+  it('gives a tool whatever it wants in a header, however large: over the socket nobody reads on the way', async () => {
+    await using daemon = await TestDaemon.start({ servers: { fx: serving('conformance', rules) } });
+    await using peer = new StdioPeer(['fx'], { env: { MCPD_STATE_DIR: daemon.state, MCPD_KEY: daemon.key } });
+    await peer.ask('list', 'tools/list', { _meta: meta });
+    for (const region of ['eu', 'x'.repeat(20_000)]) {
+      const params = { name: 'test_x_mcp_header', arguments: { region }, _meta: meta };
+      const { result } = await peer.ask(region.length, 'tools/call', params);
+      assert.deepEqual(result?.['content'], [{ type: 'text', text: `Region: ${region}` }]);
+    }
+  });
 });
 
 const initialize = {
