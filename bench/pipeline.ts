@@ -184,6 +184,7 @@ function planeOf(orders: Orders, state: string): DataPlane {
     sessions: {
       resolve: () => ({ id: 's', principal, server: 'fs', era: 'legacy', agreed: undefined }),
       agree: () => undefined,
+      disown: () => undefined,
       reachedBy: () => [],
       standing: () => ({ send: () => 'gone' }),
     },

@@ -8,9 +8,11 @@ import { watchPolicies, type Watch } from './config/watch.ts';
 import { takeLock } from './control/lock.ts';
 import { ControlSocket } from './control/socket.ts';
 import { redactionKey } from './cookie.ts';
+import type { Call } from './domain/call.ts';
 import type { Principal } from './domain/caller.ts';
 import { realClock } from './domain/clock.ts';
 import { Fault } from './domain/faults.ts';
+import type { HaltReason } from './domain/halt.ts';
 import type { Json, JsonText } from './domain/message.ts';
 import type { Orders, Pattern } from './domain/orders.ts';
 import { endLeftovers } from './fleet/leftovers.ts';
@@ -91,6 +93,8 @@ export class Daemon {
   #sweeper: NodeJS.Timeout | undefined;
   #retrier: NodeJS.Timeout | undefined;
   #draining = false;
+  /** Steady milliseconds: until then, a client that was let go may be on its way back. */
+  #awaitedUntilMs = 0;
   #freeJournal = (): void => undefined;
   #journalFault: string | undefined;
   #reloadFault: string | undefined;
@@ -331,6 +335,12 @@ export class Daemon {
     });
   }
 
+  /** Stops what is under way, also where a client is away between two rounds of its call. */
+  #haltWhere(match: (call: Call) => boolean, reason: HaltReason): number {
+    const { inFlight, fleet } = this.#rooms;
+    return inFlight.haltWhere(match, reason) + fleet.haltHeld(match, reason);
+  }
+
   #openCallers(): SignInHouse {
     return new SignInHouse({
       file: this.file,
@@ -344,7 +354,7 @@ export class Daemon {
           !this.#callers.desk.stands(principal);
         this.#rooms.sessions.endWhere(isOut);
         // In the modern era there is no session: a call that waits for a yes, or a stream, would go on.
-        this.#rooms.inFlight.haltWhere(isOut, 'its credential is not good any more');
+        this.#haltWhere(isOut, 'its credential is not good any more');
       },
       failed: (reason, what) => this.#log.log('warn', { reason: String(reason) }, what),
     });
@@ -372,6 +382,9 @@ export class Daemon {
     }),
     (reply) => {
       this.#fronts.reload();
+      // After the secrets of the same files: a webhook's own may come from a command that they bring. Also where nothing
+      // changed: one that lacked its secret gets another chance.
+      if (reply.ok || reply.changed) void this.#rooms.webhooks.apply(this.#written.webhooks);
       this.#reloadFault = reply.ok ? undefined : reply.complaints.join('; ');
       if (!reply.ok)
         this.#log.log(
@@ -405,7 +418,6 @@ export class Daemon {
     }));
     if (!read.ok) return read;
     this.#written = read.loaded.daemon;
-    void this.#rooms.webhooks.apply(read.loaded.daemon.webhooks);
     return { ok: true, orders: read.orders, needsRestart: whatNeedsRestart(this.file, read.loaded.daemon) };
   }
 
@@ -426,7 +438,7 @@ export class Daemon {
       breakers: () => this.#rooms.breakers.states(),
       gate: this.#rooms.gate,
       fleet: this.#rooms.fleet,
-      inFlight: this.#rooms.inFlight,
+      inFlight: { haltWhere: (match, reason) => this.#haltWhere(match, reason) },
       keys: {
         reload: () => this.readKeys(),
         names: () => this.#callers.desk.callerNames(),
@@ -515,9 +527,9 @@ export class Daemon {
     this.#rooms.gate.drain();
     this.#rooms.webhooks.close();
     this.#secrets.close();
-    await this.#finished(this.file.drainWithinMs);
+    await this.#finished(this.file.drainWithinMs, this.#awaitedUntilMs);
     this.#rooms.inFlight.haltWhere(() => true, 'daemon stopping');
-    await this.#finished(500);
+    await this.#finished(500, 0);
     const shut = this.#fronts.shut();
     this.#rooms.sessions.close();
     this.#fronts.closeIdle();
@@ -534,9 +546,11 @@ export class Daemon {
     await this.#log.close();
   }
 
-  async #finished(withinMs: number): Promise<void> {
-    const until = realClock.steadyMs() + withinMs;
-    while (this.#rooms.inFlight.count > 0 && realClock.steadyMs() < until)
+  /** Waits for calls, and until then for clients that were let go and are about to come back for what a call answered. */
+  async #finished(withinMs: number, awaitedUntilMs: number): Promise<void> {
+    const { steadyMs } = realClock;
+    const until = steadyMs() + withinMs;
+    while ((this.#rooms.inFlight.count > 0 || steadyMs() < awaitedUntilMs) && steadyMs() < until)
       await new Promise((resolve) => setTimeout(resolve, 20));
     // One turn more, so that the last answers have left.
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -559,6 +573,7 @@ export class Daemon {
         approvals: { take: (...about) => this.#rooms.webhooks.take(...about) },
         bounds: { bytesMax: file.requests.bodyBytesMax, depthMax: file.requests.depthMax },
         pollAfterMs: file.sessions.pollAfterMs,
+        awaits: (ms) => (this.#awaitedUntilMs = realClock.steadyMs() + ms),
         wallMs: realClock.wallMs,
         draining: () => this.#draining,
         report: (fault, callId) => this.#report(fault, callId),

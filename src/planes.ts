@@ -27,6 +27,7 @@ export function dataPlaneOf({ rooms, redactor, orders, callers }: DataPlaneParts
     sessions: {
       resolve: (principal, arrival) => sessions.resolve(principal, arrival),
       agree: (call, answer) => sessions.agree(call, answer),
+      disown: (session) => sessions.disown(session),
       reachedBy: (upcall) => sessions.reachedBy(upcall),
       standing: (session) => sessions.standing(session),
     },
@@ -56,7 +57,7 @@ export function dataPlaneOf({ rooms, redactor, orders, callers }: DataPlaneParts
           return answer;
         });
       },
-      hold: (server) => fleet.hold(server),
+      hold: (server, halt) => fleet.hold(server, halt),
       mirrored: (server, tool) => fleet.catalog(server)?.mirrored.get(tool) ?? [],
       inputSchema: (server, tool) => fleet.catalog(server)?.tools.get(tool)?.inputSchema,
       bindingOf: (call) => fleet.bindingOf(call),

@@ -1,7 +1,6 @@
 import type { Credentials, Principal, Session } from '../domain/caller.ts';
-import type { Arrival, Call, Outlet } from '../domain/call.ts';
+import type { AgreedUnder, Arrival, Call, Outlet } from '../domain/call.ts';
 import type {
-  Approval,
   Charge,
   Consent,
   Decision,
@@ -14,6 +13,7 @@ import type {
 import type { Answer, Json, JsonText } from '../domain/message.ts';
 import type { Orders } from '../domain/orders.ts';
 import type { Fault } from '../domain/faults.ts';
+import type { Halt } from '../domain/halt.ts';
 import type { CleanAnswer, Outcome } from '../domain/outcome.ts';
 import type { Grounds, Pass } from '../domain/pass.ts';
 import type { RedactedJson } from '../domain/redacted.ts';
@@ -123,7 +123,7 @@ export type Fleet = {
    * Of a server that is started when it is wanted: wakes it, and keeps it awake until it is left; it has said what it offers by
    * then, or will not. Undefined for all others. Never rejects.
    */
-  readonly hold: (server: string) => Promise<() => void> | undefined;
+  readonly hold: (server: string, halt: Halt) => Promise<() => void> | undefined;
   /** The arguments of a tool that a client repeats in headers; empty while nobody knows the tool. */
   readonly mirrored: (server: string, tool: string) => readonly MirroredArgument[];
   /** The schema of a tool's arguments; undefined while nobody knows the tool. */
@@ -147,7 +147,7 @@ export type Rounds = {
   /** The call with the server's own state in place of ours. Throws `STALE_STATE` when it is not ours, or another call's. */
   readonly resume: (call: Call) => Call;
   /** The answer with our seal in place of the server's own state. */
-  readonly pause: (call: Call, answer: Answer, approval: Approval) => Answer;
+  readonly pause: (call: Call, answer: Answer, approval: AgreedUnder) => Answer;
 };
 
 export type Sessions = {
@@ -155,6 +155,8 @@ export type Sessions = {
   readonly resolve: (principal: Principal, arrival: Arrival) => Session;
   /** Told the answer to `initialize`: the session stands from now on, or there is none when the answer is an error. */
   readonly agree: (call: Call, answer: Answer) => Session | undefined;
+  /** Nobody will be told of a session that was just agreed on. */
+  readonly disown: (session: Session) => void;
   /** The sessions an upcall may reach. */
   readonly reachedBy: (upcall: Upcall) => readonly Session[];
   /** The session's standing stream; keeps a bounded backlog while there is none. */

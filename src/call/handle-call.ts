@@ -53,7 +53,8 @@ async function carryOut(arrival: Arrival, plane: DataPlane, trail: Trail): Promi
 
       const judged = judgedOf(call);
       let decision = decide(orders, judged, plane.facts);
-      const waking = decision.kind !== 'deny' && usesTool(call) ? plane.fleet.hold(call.server) : undefined;
+      const waking =
+        decision.kind !== 'deny' && usesTool(call) ? plane.fleet.hold(call.server, call.halt) : undefined;
       if (waking !== undefined) {
         // Nobody knew what a server offers that slept: what the tool wants, whether it is still what was pinned, what a yes to it
         // is a yes to. And it must not fall asleep while a person thinks: the yes would be to a child that is gone.
@@ -76,8 +77,9 @@ async function carryOut(arrival: Arrival, plane: DataPlane, trail: Trail): Promi
       if (charge.kind === 'exhausted') return { kind: 'refused', why: charge, target: call.target };
       try {
         const binding = decision.kind === 'confirm' ? plane.fleet.bindingOf(call) : '';
-        // One yes is for one call, in however many rounds it is made.
-        const asking = call.approved ?? plane.gate.ask(call, decision, orders);
+        // One yes is for one call, in however many rounds it is made; in a round under another rule it is none.
+        const agreed = call.approved?.rule === decision.rule ? call.approved : undefined;
+        const asking = agreed ?? plane.gate.ask(call, decision, orders);
         const consent = asking instanceof Promise ? await asking : asking;
         if (consent.kind === 'awaiting')
           return { kind: 'awaiting', answer: cleanAnswer(consent.answer, plane) };
@@ -90,9 +92,12 @@ async function carryOut(arrival: Arrival, plane: DataPlane, trail: Trail): Promi
           plane.callers.identify(arrival.credentials);
           const now = plane.orders.current();
           // Also under the same orders: a grant runs out, a link is turned, a tool goes into quarantine.
-          const { kind } = decide(now, judged, plane.facts);
-          if (decision.kind === 'allow') return kind === 'allow';
-          return kind !== 'deny' && now === orders && stillBound(binding, plane.fleet.bindingOf(call));
+          const again = decide(now, judged, plane.facts);
+          if (decision.kind === 'allow') return again.kind === 'allow';
+          // Whoever waits until the rule that wants one yes is over must not get past the one that wants two.
+          if (again.kind === 'deny' || (again.kind === 'confirm' && again.rule !== decision.rule))
+            return false;
+          return now === orders && stillBound(binding, plane.fleet.bindingOf(call));
         };
         const grounds = {
           call,
@@ -117,12 +122,16 @@ async function carryOut(arrival: Arrival, plane: DataPlane, trail: Trail): Promi
         plane.pins.saw(call, answer);
         const own = plane.tasks.claim(call, answer);
         const narrowed = narrow(plane.orders.current(), call, own, plane.facts);
-        const trimmed = plane.rounds.pause(call, narrowed, consent);
+        const trimmed = plane.rounds.pause(call, narrowed, { ...consent, rule: decision.rule });
         const opened = opensSession(call) ? plane.sessions.agree(call, trimmed) : undefined;
         const cleaning = plane.redactor.outward(orders, call, trimmed);
         const outward = cleaning instanceof Promise ? await cleaning : cleaning;
         trail.found('out', outward.found);
-        if (outward.kind === 'blocked') return { kind: 'refused', why: outward.why, target: call.target };
+        if (outward.kind === 'blocked') {
+          // Nobody is told its id, so nobody could use it or end it.
+          if (opened !== undefined) plane.sessions.disown(opened);
+          return { kind: 'refused', why: outward.why, target: call.target };
+        }
         return { kind: 'answered', answer: outward.answer, opened };
       } finally {
         charge.done();

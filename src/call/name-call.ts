@@ -5,6 +5,7 @@ import type { Json, JsonObject, Message } from '../domain/message.ts';
 import type { Judged } from '../policy/decide.ts';
 import { objectOf } from '../protocol/codec.ts';
 import { metaKeys, metaOf, tasksExtension } from '../protocol/era.ts';
+import { hasLookAlike } from '../protocol/look-alike.ts';
 import { methodToServer } from '../protocol/methods.ts';
 
 /** Knows which tool a task came of. */
@@ -117,9 +118,17 @@ function uriIn(value: Json | undefined): string {
 
 function referenceIn(value: Json | undefined): Extract<Target, { kind: 'completion' }>['of'] {
   if (!isObject(value)) throw new Fault('BAD_PARAMS', { detail: 'ref is not an object' });
+  refuseLookAlikes(value, ['type', 'name', 'uri']);
   if (value['type'] === 'ref/prompt') return { kind: 'prompt', name: nameIn(value['name']) };
   if (value['type'] === 'ref/resource') return { kind: 'resource', uri: uriIn(value['uri']) };
   throw new Fault('BAD_PARAMS', { detail: 'ref is neither ref/prompt nor ref/resource' });
+}
+
+/** A reader that ignores case would act on `Name` where we decided about `name` (CVE-2026-27896). */
+function refuseLookAlikes(value: JsonObject, names: readonly string[]): void {
+  const name = names.find((it) => hasLookAlike(value, it));
+  if (name !== undefined)
+    throw new Fault('BAD_PARAMS', { detail: `a member differs from ${name} only in case` });
 }
 
 /** Only who declares the extension can know what a task is (tasks extension of 2026-07-28, capability negotiation). */
@@ -137,6 +146,7 @@ const subscribedMax = 1000;
 
 function subscribedIn(filter: Json | undefined): readonly string[] {
   if (!isObject(filter)) throw new Fault('BAD_PARAMS', { detail: 'notifications is not an object' });
+  refuseLookAlikes(filter, ['resourceSubscriptions', 'taskIds']);
   const uris = filter['resourceSubscriptions'];
   if (uris === undefined) return [];
   if (!Array.isArray(uris) || uris.length > subscribedMax)

@@ -1,5 +1,5 @@
 import { Fault } from '../domain/faults.ts';
-import type { Database } from '../files/database.ts';
+import type { Database, Row } from '../files/database.ts';
 
 /**
  * Where records of sessions are kept. `mark` is the digest of a session's id: whoever reads the file must not be able to go
@@ -73,13 +73,15 @@ export class SessionTable implements SessionRecords {
       this.#gone.add(mark);
     }
     this.flush();
+    // The file takes nothing: what never came into it needs no line there, and must not fill the memory in the meantime.
+    if (this.#gone.size > 0) for (const mark of marks) if (this.#isNotThere(mark)) this.#gone.delete(mark);
   };
 
   find = (mark: string): KeptRecord | undefined => {
     if (this.#gone.has(mark)) return undefined;
     const waiting = this.#waiting.get(mark);
     if (waiting?.record !== undefined) return { record: waiting.record, usedAt: waiting.usedAt };
-    const row = this.#try(({ get }) => get('SELECT used_at, record FROM sessions WHERE id_hash = ?', mark));
+    const row = this.#look(mark);
     const [record, usedAt] = [row?.['record'], waiting?.usedAt ?? row?.['used_at']];
     return typeof record === 'string' && typeof usedAt === 'number' ? { record, usedAt } : undefined;
   };
@@ -138,27 +140,48 @@ export class SessionTable implements SessionRecords {
     this.#timer.unref();
   }
 
-  /** Undefined also where the file cannot be used. */
+  #isNotThere(mark: string): boolean {
+    try {
+      return this.#parts.database.get('SELECT 1 FROM sessions WHERE id_hash = ?', mark) === undefined;
+    } catch {
+      return false;
+    }
+  }
+
+  /** A file that can be read is not yet one that can be written: only `#try` says that a trouble is over. */
+  #look(mark: string): Row | undefined {
+    try {
+      return this.#parts.database.get('SELECT used_at, record FROM sessions WHERE id_hash = ?', mark);
+    } catch (reason) {
+      this.#failed(reason);
+      return undefined;
+    }
+  }
+
+  #failed(reason: unknown): void {
+    if (!this.#isTroubled) this.#parts.trouble(Fault.from(reason));
+    this.#isTroubled = true;
+  }
+
+  /** Writes. Undefined also where the file cannot be used. */
   #try<T>(work: (file: Hands) => T): T | undefined {
     const { database, trouble } = this.#parts;
     try {
       const result = work({
         run: (...about) => database.run(...about),
-        get: (...about) => database.get(...about),
         transaction: (all) => database.transaction(all),
       });
       if (this.#isTroubled) trouble(undefined);
       this.#isTroubled = false;
       return result;
     } catch (reason) {
-      if (!this.#isTroubled) trouble(Fault.from(reason));
-      this.#isTroubled = true;
+      this.#failed(reason);
       return undefined;
     }
   }
 }
 
-type Hands = Pick<Database, 'run' | 'get'> & { readonly transaction: (work: () => void) => void };
+type Hands = Pick<Database, 'run'> & { readonly transaction: (work: () => void) => void };
 
 function writeChange(run: Hands['run'], mark: string, { record, usedAt }: Change): void {
   if (record === undefined) run('UPDATE sessions SET used_at = ? WHERE id_hash = ?', usedAt, mark);

@@ -194,6 +194,15 @@ export class SessionStore {
     this.#parts.onEnd(live);
   }
 
+  /**
+   * Ends a session whose greeting its client will not hear. Not one that it knows already: because it was told of it first, or
+   * goes on with it after a restart.
+   */
+  disown(session: Session): void {
+    const live = this.#byId.get(session.id);
+    if (live !== undefined && !this.#brief.has(live) && !live.isResumed) this.end(live);
+  }
+
   /** mcpd stops: every session ends here, and those that are remembered sleep. */
   close(): void {
     const { memory, clock } = this.#parts;

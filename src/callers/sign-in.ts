@@ -38,7 +38,12 @@ export type SignInParts = {
 };
 
 /** Where somebody stands: the server in the address, and where they come from. */
-export type At = { readonly server: string; readonly remote: string };
+export type At = {
+  readonly server: string;
+  readonly remote: string;
+  /** It was let in here before, and is looked at again: no guess, and never `TOO_MANY`, whoever else guesses from this place. */
+  readonly again?: boolean;
+};
 
 type Presented = SignedIn['presented'];
 
@@ -156,12 +161,14 @@ export class SignInDesk {
     return entry;
   }
 
-  #byToken(token: string, { server, remote }: At): Owner | Promise<Owner> {
+  #byToken(token: string, { server, remote, again = false }: At): Owner | Promise<Owner> {
     const { tokens, guesses } = this.#parts;
     if (tokens === undefined) throw new Fault('UNAUTHENTICATED', { detail: 'not a key of mcpd' });
     const resource = this.#parts.resourceOf(server);
     const known = tokens.known(token, resource);
     if (known !== undefined) return known;
+    // Bounded by the streams that are open; in a line behind guesses, a token that was taken back would keep its stream.
+    if (again) return tokens.check(token, resource);
     const leave = guesses.begin(remote, this.#parts.steadyMs(), tokens.asks(token) ? 'its issuer' : 'nobody');
     if (leave === undefined)
       throw new Fault('TOO_MANY', { detail: `tokens from ${remote} are not checked: too many failed` });
@@ -181,9 +188,10 @@ export class SignInDesk {
   }
 
   /** What somebody is told whose sign-in failed: why, or that there were too many. */
-  #counted(reason: unknown, { remote }: At): unknown {
+  #counted(reason: unknown, { remote, again = false }: At): unknown {
     const isFailure = reason instanceof Fault && reason.code === 'UNAUTHENTICATED';
-    if (!isFailure || this.#parts.guesses.failed(remote, this.#parts.steadyMs()) === 'said') return reason;
+    if (!isFailure || again || this.#parts.guesses.failed(remote, this.#parts.steadyMs()) === 'said')
+      return reason;
     return new Fault('TOO_MANY', { detail: `too many failed sign-ins from ${remote}: ${reason.message}` });
   }
 }

@@ -42,9 +42,10 @@ export const ctlRows: readonly CtlRow[] = [
   },
   {
     name: 'approvals',
+    arguments: [{ as: 'ID', key: 'id', optional: true }],
     options: [],
-    summary: 'calls that wait for your yes',
-    examples: ['mcpd ctl approvals'],
+    summary: 'calls that wait for your yes; one of them whole',
+    examples: ['mcpd ctl approvals', 'mcpd ctl approvals 7k2m9qxz'],
   },
   {
     name: 'approve',

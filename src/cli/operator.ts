@@ -64,8 +64,8 @@ async function add(dir: string, name: string, { role, expires }: AddOptions, io:
   const { addOperator } = await import('../operate/operator-file.ts');
   const { openStateDir } = await import('../config/state-dir.ts');
   openStateDir(dir);
-  const { token, record } = await locked(dir, () =>
-    addOperator(dir, { name, role: known, expiresAtMs }, nowMs),
+  const { token, record } = await locked(dir, (mustHold) =>
+    addOperator(dir, { name, role: known, expiresAtMs }, nowMs, mustHold),
   );
   const daemon = await tellDaemon(dir, `operator add ${name} ${known}`, io);
   const { id, expiresAt = null } = record;
@@ -106,7 +106,7 @@ async function list(dir: string, nowMs: number): Promise<Told> {
 async function revoke(dir: string, name: string, io: Io): Promise<Told> {
   const { listOperators, revokeOperator } = await import('../operate/operator-file.ts');
   const { nearest } = await import('../operate/nearest.ts');
-  const result = await locked(dir, () => revokeOperator(dir, name, io.now()));
+  const result = await locked(dir, (mustHold) => revokeOperator(dir, name, io.now(), mustHold));
   if (result === 'unknown') {
     const near = nearest(
       name,
@@ -124,15 +124,10 @@ async function revoke(dir: string, name: string, io: Io): Promise<Told> {
 }
 
 /** Two commands at once must not undo each other. */
-async function locked<T>(dir: string, change: () => T): Promise<T> {
-  const { holdLock } = await import('../files/lock.ts');
+async function locked<T>(dir: string, change: (mustHold: () => void) => T): Promise<T> {
+  const { withLock } = await import('../files/lock.ts');
   const { operatorsFileName } = await import('../operate/operator-file.ts');
-  const lock = await holdLock(join(dir, `.${operatorsFileName}.lock`));
-  try {
-    return change();
-  } finally {
-    lock.release();
-  }
+  return withLock(join(dir, `.${operatorsFileName}.lock`), async (mustHold) => change(mustHold));
 }
 
 /** A span from now on, or a time; milliseconds since 1970, undefined for neither. */

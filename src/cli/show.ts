@@ -27,7 +27,7 @@ export function show(command: string, answer: Answer, nowMs: number): string {
     case 'tools':
       return tools(answer['servers'] as readonly ToolsRow[]);
     case 'approvals':
-      return approvals(answer['approvals'] as readonly QuestionAnswer[], nowMs);
+      return approvals(answer as unknown as ApprovalsAnswer, nowMs);
     case 'approve':
     case 'deny':
       return decided(answer);
@@ -90,12 +90,21 @@ type QuestionAnswer = Omit<Question, 'askedAt' | 'expiresAt' | 'effect'> & {
   readonly effect?: string | null;
   readonly askedAt: string;
   readonly expiresAt: string;
+  readonly cutBytes?: number;
 };
 
-function approvals(questions: readonly QuestionAnswer[], nowMs: number): string {
+type ApprovalsAnswer = {
+  /** Of the one question that was asked for, whole. */
+  readonly id?: string;
+  readonly approvals: readonly QuestionAnswer[];
+  readonly leftOut?: number;
+};
+
+function approvals(answer: ApprovalsAnswer, nowMs: number): string {
+  const { id, approvals: questions, leftOut = 0 } = answer;
   if (questions.length === 0) return 'No call waits for your yes.';
   const shown = questions.map((question) => {
-    const { askedAt, expiresAt, effect } = question;
+    const { askedAt, expiresAt, effect, cutBytes = 0 } = question;
     return showQuestion(
       {
         ...question,
@@ -103,10 +112,17 @@ function approvals(questions: readonly QuestionAnswer[], nowMs: number): string 
         askedAt: Date.parse(askedAt),
         expiresAt: Date.parse(expiresAt),
       },
-      { nowMs },
+      id === undefined ? { nowMs, cutBytes } : { nowMs, charsMax: Number.POSITIVE_INFINITY },
     );
   });
-  return [...shown, 'To answer: mcpd ctl approve ID   or: mcpd ctl deny ID --reason TEXT'].join('\n');
+  const more =
+    leftOut === 0 ? [] : [`${plural(leftOut, 'more call waits', 'more calls wait')}: answer these first.`];
+  // What was cut may be what matters: whoever answers is told where it stands.
+  const isCut =
+    shown.some((it) => it.includes('…[CUT: ')) || questions.some(({ cutBytes = 0 }) => cutBytes > 0);
+  const whole = isCut ? ['To see one whole: mcpd ctl approvals ID'] : [];
+  const answering = 'To answer: mcpd ctl approve ID   or: mcpd ctl deny ID --reason TEXT';
+  return [...shown, ...more, ...whole, answering].join('\n');
 }
 
 function decided(answer: Answer): string {

@@ -17,6 +17,7 @@ import {
   type PosingParts,
 } from './posing.ts';
 import { newQuestionId, questionOf, readQuestionId, type Question } from './question.ts';
+import { showWhole } from './show.ts';
 import { asItStands, channelOf, userOf, userSaidNo, whyNot, type Answered, type Verdict } from './verdict.ts';
 import { leaseOf } from './votes.ts';
 import { isForOthers, waysFor } from './ways.ts';
@@ -73,19 +74,14 @@ export class Gate {
     if (this.#draining) return { kind: 'cannot-ask', reason: 'mcpd is stopping, so nobody can be asked' };
     const bound = boundOf(call, permit, orders.version, this.#parts.bindingOf(call));
     const open = call.consent === undefined ? undefined : this.#brought(call.consent, bound);
-    const lease = this.#leases.find(bound, call);
-    if (lease !== undefined) {
-      // What it brings is spent all the same: the question was paid for once, and must not pay for a call again and again.
-      if (open !== undefined) this.#desk.forget(open);
-      return { kind: 'approved', by: `lease: ${lease.by}` };
-    }
-    if (open === undefined) {
-      // Somebody else spent it while this call stood in a line. A new question would be one that no limit has counted.
-      if (this.#goingOn.has(call)) throw new Fault('STALE_STATE', { detail: 'spent while the call waited' });
-      return this.#askAnew(call, permit, orders, bound);
-    }
-    open.call = call;
-    return this.#goOn(open, call.consent as BroughtConsent); // It brought one, or nothing was found by it.
+    // What a call brings goes before every lease: a no counts whoever else said yes, and one paid question pays for one call.
+    if (open !== undefined) return this.#goOn(open, call);
+    // Somebody else spent it while this call stood in a line. A new question would be one that no limit has counted, and on a
+    // lease the same state, sent a hundred times, would let a hundred calls go for the price of one.
+    if (this.#goingOn.has(call)) throw new Fault('STALE_STATE', { detail: 'spent while the call waited' });
+    const lease = saysNo(call.consent) ? undefined : this.#leases.find(bound, call);
+    if (lease !== undefined) return { kind: 'approved', by: `lease: ${lease.by}` };
+    return this.#askAnew(call, permit, orders, bound);
   };
 
   /**
@@ -143,7 +139,7 @@ export class Gate {
       this.#desk.settle(open, { kind: 'declined', by, reason: says }, 'declined', by);
       return { kind: 'taken', ending: 'declined', question: asItStands(open), leaseMs: 0 };
     }
-    const why = whyNot(open, channel, forMs);
+    const why = whyNot(open, channel, { by, person, forMs });
     if (why !== undefined) return { kind: 'refused', reason: why };
     const changed = !open.votes.some((vote) => vote.by === by);
     const still = this.#desk.count(open, { by, forMs, person });
@@ -159,10 +155,12 @@ export class Gate {
     if (open !== undefined && this.#desk.isGood(open)) this.#desk.lose(open, `webhook:${webhook}`, reason);
   }
 
-  /** The questions that wait for an operator or a webhook, oldest first. */
-  list(): readonly Question[] {
+  /** The questions that wait for an operator or a webhook, oldest first; or the one that waits under what somebody typed. */
+  list(typedId?: string): readonly Question[] {
+    const id = typedId === undefined ? undefined : readQuestionId(typedId);
     return this.#desk.open
       .all()
+      .filter(({ question }) => id === undefined || question.id === id)
       .filter((open) => open.question.channels.some(isForOthers) && this.#desk.isGood(open))
       .map(asItStands);
   }
@@ -202,9 +200,10 @@ export class Gate {
     // Another caller cannot even spoil it.
     if (open === undefined || open.bound.caller !== bound.caller) return undefined;
     const isOver = this.#parts.clock.steadyMs() >= open.deadlineMs;
-    // Somebody waits with it already: the same state was sent twice.
-    if (!isOver && open.waiter !== undefined) return undefined;
-    if (!isOver && fits(open.bound, bound)) return open;
+    const isIts = fits(open.bound, bound);
+    // Somebody waits with it already: the same state was sent twice. It is worth nothing, but a no is one all the same.
+    if (!isOver && open.waiter !== undefined) return isIts && saysNo(consent) ? open : undefined;
+    if (!isOver && isIts) return open;
     // Shown for another call it is void, so that nobody can try out what it is good for.
     if (isOver) this.#desk.isGood(open);
     else this.#desk.overtake(open);
@@ -213,9 +212,12 @@ export class Gate {
   }
 
   /** A call comes again, with the answer of its user or with its ticket. */
-  #goOn(open: Open, consent: BroughtConsent): Consent | Promise<Consent> {
+  #goOn(open: Open, call: Call): Consent | Promise<Consent> {
+    const consent = call.consent as BroughtConsent; // It brought one, or nothing was found by it.
+    const isNo = saysNo(consent);
     const answered = consent.kind === 'answer' ? consent.said : undefined;
-    const isNo = answered !== undefined && said(answered) === 'no';
+    // Where another call waits with it, that one is to be told.
+    if (open.waiter === undefined) open.call = call;
     if (open.outcome === undefined && consent.kind === 'answer' && answered === undefined)
       return awaitingAnswer(open, false, this.#parts);
     if (open.outcome === undefined && !isNo) {
@@ -235,7 +237,10 @@ export class Gate {
     const { asking } = permit;
     const at = clock.wallMs();
     const draft = questionOf({ id: this.#freshId(), at, call, permit, orders, channels: [], redact });
-    const ways = waysFor(call, asking, () => shownWhole(draft, call, this.#parts));
+    const ways = waysFor(call, asking, {
+      shown: () => shownWhole(draft, call, this.#parts),
+      listed: () => showWhole(draft, at),
+    });
     if ('obstacle' in ways) return { kind: 'cannot-ask', reason: ways.obstacle };
     const question = { ...draft, channels: ways.channels };
     const costs = ways.by === 'here' || ways.channels.some(isForOthers);
@@ -297,6 +302,11 @@ export class Gate {
     }
     throw new Fault('BUG', { detail: 'no fresh question id in a hundred tries' });
   }
+}
+
+/** Whether the caller's own user said no. */
+function saysNo(consent: BroughtConsent | undefined): boolean {
+  return consent?.kind === 'answer' && consent.said !== undefined && said(consent.said) === 'no';
 }
 
 function laterUnref(afterMs: number, run: () => void): () => void {

@@ -7,6 +7,8 @@ export type ShowOptions = {
   readonly nowMs: number;
   /** At most so many characters of one argument; what is cut is marked. Infinity shows everything. */
   readonly charsMax?: number;
+  /** How much of the arguments was cut before they came here, in bytes. */
+  readonly cutBytes?: number;
 };
 
 const charsMaxDefault = 2000;
@@ -15,7 +17,8 @@ const charsMaxDefault = 2000;
  * A question as text for a terminal. Whatever the caller put into its arguments, the terminal obeys none of it, nothing
  * looks like another line of ours, and nothing is left out without saying so.
  */
-export function showQuestion(question: Question, { nowMs, charsMax = charsMaxDefault }: ShowOptions): string {
+export function showQuestion(question: Question, options: ShowOptions): string {
+  const { nowMs, charsMax = charsMaxDefault, cutBytes = 0 } = options;
   const lines: [string, string][] = [
     ['question', question.id],
     ['caller', question.caller],
@@ -29,7 +32,8 @@ export function showQuestion(question: Question, { nowMs, charsMax = charsMaxDef
   ];
   const facts = lines.map(([name, value]) => `${name.padEnd(10)} ${cut(printable(value), charsMax)}`);
   const args = argLines(question.argsText, charsMax).map((line) => `  ${line}`);
-  const size = `${question.argsText.length} characters, sha256 ${question.argsSha256}`;
+  const more = cutBytes === 0 ? '' : `, and ${cutBytes} bytes more that are not shown here`;
+  const size = `${question.argsText.length} characters${more}, sha256 ${question.argsSha256}`;
   return [...facts, `${'arguments'.padEnd(10)} ${size}`, ...args].join('\n') + '\n';
 }
 

@@ -1,6 +1,7 @@
 import type { Consent } from '../domain/decision.ts';
 import type { Ending, Open } from './open-questions.ts';
 import type { Question } from './question.ts';
+import { isCallers, type Vote } from './votes.ts';
 
 /** What somebody says. `by` names who: an operator, or `webhook:NAME/PERSON`. */
 export type Verdict = {
@@ -34,9 +35,18 @@ export type Answered =
   | { readonly kind: 'unknown' };
 
 /** Why a yes is not taken; a no always is. */
-export function whyNot({ question, asking }: Open, channel: string, forMs: number): string | undefined {
+export function whyNot(
+  { question, asking }: Open,
+  channel: string,
+  { forMs, ...who }: Vote,
+): string | undefined {
   if (!question.channels.includes(channel))
     return `this question goes to ${question.channels.join(' and ')}; of the operator, a no is taken and a yes is not`;
+  const { approvals, channels } = asking;
+  // Whoever has a key and a name in the chat would need only one other person where the owner wrote two.
+  const asksCaller = channels.some(({ kind }) => kind === 'caller');
+  if (approvals > 1 && !asksCaller && isCallers(who, question.caller))
+    return `this call needs ${approvals} yeses, and none of them is its caller's: of ${question.caller}, a no is taken and a yes is not`;
   if (forMs > 0 && asking.leaseMsMax === 0)
     return `the rule "${question.rule}" lets nobody say yes for more than this one call (lease_max)`;
   return undefined;

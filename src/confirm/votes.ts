@@ -12,6 +12,11 @@ export function stillNeeded(votes: readonly Vote[], needed: number): number {
   return Math.max(0, needed - new Set(votes.map(({ by, person }) => person ?? personIn(by))).size);
 }
 
+/** Whether whoever says yes is the caller. What they only say they are called counts as well: nobody gains by that lie. */
+export function isCallers({ by, person }: Pick<Vote, 'by' | 'person'>, caller: string): boolean {
+  return [by, person ?? by].some((it) => personIn(it) === caller.toLowerCase());
+}
+
 /** `webhook:NAME/PERSON`, `caller:PERSON` → the person; an operator is one already. In lower case, as webhooks spell them. */
 function personIn(by: string): string {
   return (/^(?:webhook:[^/]*\/|caller:)(.+)$/s.exec(by)?.[1] ?? by).toLowerCase();

@@ -5,6 +5,11 @@ import { nameOf } from './question.ts';
 
 /** The longest text that a client shows whole in a dialog, as far as we trust it to; UTF-8 bytes. */
 const formBytesMax = 16 * 1024;
+/**
+ * The longest that an operator is shown, and with it a bound of what one question takes of the control socket's line; UTF-8
+ * bytes. As for webhooks: more than this nobody reads.
+ */
+const operatorBytesMax = 256 * 1024;
 /** The longest that a model is made to read before it repeats a call; UTF-8 bytes. */
 const ticketBytesMax = 64 * 1024;
 
@@ -18,17 +23,21 @@ export type Ways = {
   readonly channels: readonly string[];
 };
 
-/** By which channels of a rule somebody can be asked about a call, or why by none. `shown`: what they would be shown. */
+/**
+ * By which channels of a rule somebody can be asked about a call, or why by none. `shown`: what the caller's side would be
+ * shown; `listed`: what an operator would be.
+ */
 export function waysFor(
   call: Call,
   asking: Asking,
-  shown: () => string,
+  { shown, listed }: { readonly shown: () => string; readonly listed: () => string },
 ): Ways | { readonly obstacle: string } {
   const named = asking.channels.map(nameOf);
   const reasons: string[] = [];
   const caller = named.includes('caller') && usable(whyNotCaller(call, shown), reasons);
   const byTicket = !caller && named.includes('ticket') && usable(whyNoTicket(call, asking, shown), reasons);
-  const others = named.filter((name) => name !== 'caller' && name !== 'ticket');
+  const byOperator = named.includes('operator') && usable(whyNotOperator(listed), reasons);
+  const others = named.filter((name) => (name === 'operator' ? byOperator : isForOthers(name)));
   const channels = [...others, ...(caller ? ['caller'] : []), ...(byTicket ? ['ticket'] : [])];
   if (channels.length === 0)
     return { obstacle: reasons.length === 0 ? 'the rule names nobody to ask' : reasons.join('; ') };
@@ -64,6 +73,10 @@ function whyNotCaller(call: Call, shown: () => string): string | undefined {
   return whyNotAskable(call) ?? whyTooLong(shown(), formBytesMax, 'your user');
 }
 
+function whyNotOperator(listed: () => string): string | undefined {
+  return whyTooLong(listed(), operatorBytesMax, 'the operator');
+}
+
 function whyNoTicket(call: Call, asking: Asking, shown: () => string): string | undefined {
   if (call.message.kind !== 'request') return 'only a request can be made again with a ticket';
   // The model itself spends it: it stands for nobody's second look.
@@ -75,5 +88,6 @@ function whyNoTicket(call: Call, asking: Asking, shown: () => string): string | 
 function whyTooLong(text: string, bytesMax: number, whom: string): string | undefined {
   const bytes = Buffer.byteLength(text);
   if (bytes <= bytesMax) return undefined;
-  return `the call is too long to be shown to ${whom} (${bytes} bytes, at most ${bytesMax}): make it shorter, or have the operator asked`;
+  const orElse = bytesMax < operatorBytesMax ? ', or have the operator asked' : '';
+  return `the call is too long to be shown to ${whom} (${bytes} bytes, at most ${bytesMax}): make it shorter${orElse}`;
 }

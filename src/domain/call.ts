@@ -80,10 +80,13 @@ export type Call = {
   /** The call that this one goes on with, where it answers questions of that one's (2026-07-28, multi round-trip requests). */
   readonly resumes: string | undefined;
   /** The yes that was given in an earlier round of this very call, not yet used for another one. */
-  readonly approved?: Approval;
+  readonly approved?: AgreedUnder;
   /** What this call brings along of a question of ours that an earlier call was answered with: an answer, or a ticket. */
   readonly consent?: BroughtConsent;
 };
+
+/** A yes, with the rule that asked for it: where another rule decides, somebody is asked again. */
+export type AgreedUnder = Approval & { readonly rule: string };
 
 /** An answer to a question of ours, not yet believed: `confirm/` looks whether it fits this call, and whether it is new. */
 export type BroughtConsent =

@@ -45,11 +45,18 @@ export async function holdLock(path: string): Promise<Lock> {
   });
 }
 
-/** Does something while no other command does the same. Throws as `holdLock` does. */
-export async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
+/**
+ * Does something while no other command does the same. Throws as `holdLock` does. To be called by the work right before each
+ * write: `mustHold`. A command that is suspended for longer than a lock is believed would write what it read before that over
+ * what another one stored meanwhile.
+ */
+export async function withLock<T>(
+  path: string,
+  work: (mustHold: Lock['mustHold']) => Promise<T>,
+): Promise<T> {
   const lock = await holdLock(path);
   try {
-    return await work();
+    return await work(lock.mustHold);
   } finally {
     lock.release();
   }

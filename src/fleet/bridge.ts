@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import type { Call } from '../domain/call.ts';
 import type { Era } from '../domain/era.ts';
 import { Fault } from '../domain/faults.ts';
+import type { HaltReason } from '../domain/halt.ts';
 import type { Answer, JsonText, Notice, Request } from '../domain/message.ts';
 import type { ServerSpec } from '../domain/orders.ts';
 import type { Pass } from '../domain/pass.ts';
@@ -88,7 +89,13 @@ export class Bridge {
   async stop(why: string): Promise<void> {
     clearInterval(this.#sweeper);
     for (const id of [...this.#elders.keys()]) this.endSession(id);
+    this.#followers.end();
     await this.#pool.stop(why);
+  }
+
+  /** Stops calls between two rounds: nobody is there whose stop signal could. Says how many. */
+  haltHeld(match: (call: Call) => boolean, reason: HaltReason): number {
+    return [...this.#held.values()].filter(({ held }) => held.halt(match, reason)).length;
   }
 
   #sweep(): void {

@@ -25,25 +25,28 @@ export async function readCatalog(
   meta: JsonText | undefined,
   withinMs: number,
   failed: (method: string, why: string) => void,
-  /** Told the tools as they were listed, several of one name included; not told when that failed. */
-  listed: (definitions: readonly JsonText[]) => void = () => undefined,
+  /** Told the tools as they were listed, several of one name included, and a catalog of them alone; not told when that failed. */
+  listed: (definitions: readonly JsonText[], early: Catalog) => void = () => undefined,
 ): Promise<Catalog> {
+  let tools = toolsIn([]);
   const list = async (capability: string, method: string, key: string): Promise<readonly JsonText[]> => {
     if (member(greeting, ['capabilities', capability]) === undefined) return [];
     try {
       const entries = await allPages(connection, method, key, meta, withinMs);
-      if (key === 'tools') listed(entries);
+      if (key === 'tools') {
+        tools = toolsIn(entries);
+        listed(entries, { ...none, ...whoItIs(greeting), ...tools });
+      }
       return entries;
     } catch (reason) {
       failed(method, Fault.from(reason).message);
       return [];
     }
   };
-  const tools = await list('tools', 'tools/list', 'tools');
+  await list('tools', 'tools/list', 'tools');
   return {
     ...whoItIs(greeting),
-    tools: offered(tools),
-    mirrored: mirrored(tools),
+    ...tools,
     resources: named(await list('resources', 'resources/list', 'resources'), 'uri'),
     resourceTemplates: named(
       await list('resources', 'resources/templates/list', 'resourceTemplates'),
@@ -51,6 +54,12 @@ export async function readCatalog(
     ),
     prompts: named(await list('prompts', 'prompts/list', 'prompts'), 'name'),
   };
+}
+
+const none = { resources: [], resourceTemplates: [], prompts: [] } as const;
+
+function toolsIn(definitions: readonly JsonText[]): Pick<Catalog, 'tools' | 'mirrored'> {
+  return { tools: offered(definitions), mirrored: mirrored(definitions) };
 }
 
 function whoItIs(greeting: JsonText): { serverName: string; serverVersion: string; protocolVersion: string } {

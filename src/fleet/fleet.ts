@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { bindingText } from '../domain/binding.ts';
 import type { Call } from '../domain/call.ts';
 import { Fault } from '../domain/faults.ts';
+import type { Halt, HaltReason } from '../domain/halt.ts';
 import type { Answer } from '../domain/message.ts';
 import type { ServerSpec } from '../domain/orders.ts';
 import type { Pass } from '../domain/pass.ts';
@@ -24,8 +25,8 @@ const startsAtOnceMin = 2;
 export class Fleet {
   readonly #deps: ChildDeps;
   readonly #upstreams = new Map<string, Upstream>();
-  /** Servers that were removed or replaced, on their way out. */
-  readonly #leaving = new Set<Promise<void>>();
+  /** Servers that were removed or replaced, on their way out: of each name the one that came last. */
+  readonly #leaving = new Map<string, Promise<void>>();
   readonly #watchers = new Set<() => void>();
   readonly #health: Health;
   readonly #stragglers: Stragglers;
@@ -81,12 +82,16 @@ export class Fleet {
         this.#start(spec, this.#dismiss(upstream, 'its configuration changed'), from);
       } else upstream.retry();
     }
-    for (const [name, spec] of wanted) if (!this.#upstreams.has(name)) this.#start(spec);
+    // It may have been taken away a moment ago.
+    for (const [name, spec] of wanted)
+      if (!this.#upstreams.has(name)) this.#start(spec, this.#leaving.get(name));
     this.#health.changed();
   }
 
   /** Brings a server back, also one that was given up; forgives its deaths. Resolves when the old children are gone. */
   async restart(name: string): Promise<void> {
+    // Nobody would end what came up now.
+    if (this.#stopping) throw new Fault('DRAINING');
     await this.#find(name).restart();
   }
 
@@ -105,24 +110,29 @@ export class Fleet {
     await Promise.all([...this.#upstreams.values()].map((upstream) => upstream.endSession(sessionId)));
   }
 
+  /** Stops the calls between two rounds, whose clients are away; says how many. */
+  haltHeld(match: (call: Call) => boolean, reason: HaltReason): number {
+    return [...this.#upstreams.values()].reduce((sum, it) => sum + it.haltHeld(match, reason), 0);
+  }
+
   status(): (UpstreamStatus & Wellbeing)[] {
     return [...this.#upstreams.values()].map((upstream) => upstream.status());
   }
 
   /** What a server said it offers, without the cost of a whole status. */
   catalog(name: string): Catalog | undefined {
-    return this.#upstreams.get(name)?.standing.catalog;
+    return this.#upstreams.get(name)?.standing.tools;
   }
 
   /** See `DataPlane.fleet.hold`. */
-  hold(server: string): Promise<() => void> | undefined {
-    return this.#stopping ? undefined : this.#upstreams.get(server)?.hold();
+  hold(server: string, halt: Halt): Promise<() => void> | undefined {
+    return this.#stopping ? undefined : this.#upstreams.get(server)?.hold(halt);
   }
 
   /** See `DataPlane.fleet.bindingOf`. */
   bindingOf({ server, session, target }: Call): string {
     const upstream = this.#upstreams.get(server);
-    const tool = target.kind === 'tool' ? upstream?.standing.catalog?.tools.get(target.name) : undefined;
+    const tool = target.kind === 'tool' ? upstream?.standing.tools?.tools.get(target.name) : undefined;
     return bindingText(tool?.digest ?? '', upstream?.childOf(session) ?? '');
   }
 
@@ -153,7 +163,7 @@ export class Fleet {
     this.#stopping = true;
     this.#health.stop();
     const leaving = [...this.#upstreams.values()].map((upstream) => upstream.stop('the daemon is stopping'));
-    await Promise.all([...leaving, ...this.#leaving]);
+    await Promise.all([...leaving, ...this.#leaving.values()]);
     this.#stragglers.stop();
     // What left its process group by `setsid` did not get the group's signals.
     const escaped = [...sweep(this.#deps.cookie), ...((await this.#orphans?.end()) ?? [])];
@@ -174,8 +184,11 @@ export class Fleet {
   }
 
   #dismiss(upstream: Upstream, why: string): Promise<void> {
-    const gone = upstream.stop(why).finally(() => this.#leaving.delete(gone));
-    this.#leaving.add(gone);
+    const { name } = upstream.spec;
+    const gone = upstream.stop(why).finally(() => {
+      if (this.#leaving.get(name) === gone) this.#leaving.delete(name);
+    });
+    this.#leaving.set(name, gone);
     return gone;
   }
 

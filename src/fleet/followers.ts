@@ -87,10 +87,11 @@ export class Followers {
     }
   }
 
-  /** The child is gone: its followers are told that the stream ends, and come again. */
-  end(child: object): void {
+  /** The child is gone, or without one the server: its followers are told that the stream ends, and come again. */
+  end(child?: object): void {
     for (const follower of [...this.#all]) {
-      if (follower.source.child !== child || follower.call.message.kind !== 'request') continue;
+      if (child !== undefined && follower.source.child !== child) continue;
+      if (follower.call.message.kind !== 'request') continue;
       const text = encode({
         resultType: 'complete',
         _meta: { [metaKeys.subscription]: follower.call.message.id },

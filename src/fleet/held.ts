@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Call } from '../domain/call.ts';
 import { Fault } from '../domain/faults.ts';
+import type { HaltReason } from '../domain/halt.ts';
 import type { Answer, JsonText, Notice, Request } from '../domain/message.ts';
 import type { Pass } from '../domain/pass.ts';
 import type { Upcall } from '../domain/upstream.ts';
@@ -54,6 +55,8 @@ export class Held {
   /** Said while no client was there. */
   readonly #missed: Notice[] = [];
   #round: Round | undefined;
+  /** The call of the last round, also when it is over. */
+  #last: Call | undefined;
   /** Whether what was decided about the last round holds still. */
   #stands: () => boolean = () => true;
   #ended: { readonly answer: Answer } | { readonly fault: Error } | undefined;
@@ -70,6 +73,7 @@ export class Held {
       const { call } = pass;
       const params = call.message.kind === 'request' ? paramsForLegacy(call.message.params) : undefined;
       this.#round = { call, resolve, reject };
+      this.#last = call;
       this.#stands = pass.grounds.stands;
       this.#order = connection.order(
         pass,
@@ -91,6 +95,7 @@ export class Held {
       const answers = responsesIn(pass.call);
       const call = pass.spend();
       this.#round = { call, resolve, reject };
+      this.#last = call;
       this.#stands = pass.grounds.stands;
       this.#catchUp(call);
       if (this.#ended !== undefined) return this.#tell();
@@ -175,13 +180,30 @@ export class Held {
 
   /** A switch was thrown while the client is away: the child is to stop, and not only to wait in vain. */
   recheck(): void {
-    const order = this.#order;
-    if (order === undefined || this.#round !== undefined || this.#ended !== undefined || this.#stands())
-      return;
-    this.#work.connection.drop(
-      order,
-      new Fault('ORDERS_CHANGED', { detail: 'the policy changed between two rounds' }),
-    );
+    if (!this.#isAway) return;
+    try {
+      if (!this.#stands())
+        this.#drop(new Fault('ORDERS_CHANGED', { detail: 'the policy changed between two rounds' }));
+    } catch {
+      // The credential of the last round has run out. The next round brings one of its own, or does not come; one that was taken
+      // back stops the call by `halt`.
+    }
+  }
+
+  /** The same at once, for the calls that are meant. Whether this was one. */
+  halt(match: (call: Call) => boolean, reason: HaltReason): boolean {
+    if (!this.#isAway || this.#last === undefined || !match(this.#last)) return false;
+    this.#drop(new Fault('CANCELLED', { detail: reason }));
+    return true;
+  }
+
+  /** Whether its child works on, or waits, while no round is under way. */
+  get #isAway(): boolean {
+    return this.#order !== undefined && this.#round === undefined && this.#ended === undefined;
+  }
+
+  #drop(why: Fault): void {
+    if (this.#order !== undefined) this.#work.connection.drop(this.#order, why);
   }
 
   /** Nobody will be told how it ended. */

@@ -105,7 +105,10 @@ export class Seat {
 
   stop(why: string): Promise<void> {
     this.#storms.stop();
-    this.#taken?.reject(new Fault('UPSTREAM_DOWN', { detail: why }));
+    const down = new Fault('UPSTREAM_DOWN', { detail: why });
+    this.#taken?.reject(down);
+    // There may be no child yet whose end could tell it.
+    this.#opening?.reject(down);
     return this.supervisor.stop(why);
   }
 
@@ -203,7 +206,10 @@ export class Seat {
     this.#taken = undefined;
     const opening = this.#opening;
     if (opening === undefined) return;
-    if (opening.deathsLeft > 0 && isDeath(fault)) opening.deathsLeft--;
+    const { state } = this.supervisor;
+    // Only where a successor comes that can be asked.
+    if (opening.deathsLeft > 0 && isDeath(fault) && (state === 'starting' || state === 'backing-off'))
+      opening.deathsLeft--;
     else opening.reject(fault);
   }
 

@@ -19,6 +19,7 @@ export class Seats {
   readonly #leaving = new Set<Promise<void>>();
   /** Of children that are gone. */
   #restarts = 0;
+  #stopped = false;
   #dropped = 0;
 
   constructor(deps: ChildDeps, spec: ServerSpec, places: Places) {
@@ -66,12 +67,15 @@ export class Seats {
   }
 
   async stop(why: string): Promise<void> {
+    this.#stopped = true;
     for (const sessionId of [...this.#bySession.keys()]) void this.#discard(sessionId, why);
     await Promise.all([this.spares.stop(why), ...this.#leaving]);
   }
 
   async #open(pass: Pass): Promise<Answer> {
     const { id } = pass.call.session;
+    // It waited for something while the server was taken away or replaced: nobody would ever end its child.
+    if (this.#stopped) throw new Fault('UPSTREAM_DOWN', { detail: `${this.#spec.name} was stopped` });
     const seat = this.spares.take() ?? this.#newSeat();
     this.#bySession.set(id, seat);
     try {

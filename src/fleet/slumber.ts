@@ -1,5 +1,7 @@
 import type { Clock } from '../domain/clock.ts';
+import type { Halt } from '../domain/halt.ts';
 import type { ServerSpec } from '../domain/orders.ts';
+import { Settled } from './settled.ts';
 
 export type Sleeper = {
   readonly clock: Clock;
@@ -23,16 +25,17 @@ export class Slumber {
   #busy = 0;
   /** Steady milliseconds. */
   #usedAt: number;
-  readonly #waiting = new Set<() => void>();
+  readonly #settled: Settled;
 
   constructor(it: Sleeper) {
     this.#it = it;
+    this.#settled = new Settled(it.isSettled, it.spec.startWithinMs);
     this.#usedAt = it.clock.steadyMs();
   }
 
   /** Does something with the server, which does not go to sleep meanwhile. */
-  async use<T>(work: () => Promise<T>): Promise<T> {
-    const leave = await this.hold();
+  async use<T>(halt: Halt, work: () => Promise<T>): Promise<T> {
+    const leave = await this.hold(halt);
     try {
       return await work();
     } finally {
@@ -41,9 +44,9 @@ export class Slumber {
   }
 
   /** Wakes it, and keeps it awake until it is left. Never rejects; see `#awake`. */
-  async hold(): Promise<() => void> {
+  async hold(halt: Halt): Promise<() => void> {
     this.#busy++;
-    if (!this.#it.isAwake()) await this.#awake();
+    if (!this.#it.isAwake()) await this.#awake(halt);
     let isLeft = false;
     return () => {
       if (isLeft) return;
@@ -62,21 +65,12 @@ export class Slumber {
 
   /** Its state has changed. */
   changed(): void {
-    if (this.#it.isSettled()) for (const go of [...this.#waiting]) go();
+    this.#settled.changed();
   }
 
-  /** Resolves when it has said what it offers, or will not, or the time is over: what comes then tells the caller why. */
-  #awake(): Promise<void> {
+  /** Resolves when it has said what it offers, or will not, the call is stopped or the time is over: what comes then tells the caller why. */
+  #awake(halt: Halt): Promise<void> {
     this.#it.wake();
-    if (this.#it.isSettled()) return Promise.resolve();
-    return new Promise((resolve) => {
-      const go = () => {
-        clearTimeout(timer);
-        this.#waiting.delete(go);
-        resolve();
-      };
-      const timer = setTimeout(go, this.#it.spec.startWithinMs);
-      this.#waiting.add(go);
-    });
+    return this.#settled.come(halt);
   }
 }

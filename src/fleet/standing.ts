@@ -21,6 +21,8 @@ export class Standing {
   readonly #deps: ChildDeps;
   readonly #spec: ServerSpec;
   #catalog: Catalog | undefined;
+  /** What is known of the tools, while the rest is being listed. */
+  #early: Catalog | undefined;
   #listing = false;
   #listAgain = false;
   #pingMs: number | undefined;
@@ -56,6 +58,11 @@ export class Standing {
 
   get catalog(): Catalog | undefined {
     return this.#catalog;
+  }
+
+  /** The tools as they are known by now; of the rest not everything may be. */
+  get tools(): Catalog | undefined {
+    return this.#catalog ?? this.#early;
   }
 
   get pingMs(): number | undefined {
@@ -123,15 +130,30 @@ export class Standing {
   async #listOnce(connection: Connection): Promise<void> {
     const { log, changed, clean } = this.#deps;
     const server = this.#spec.name;
-    const failed = (method: string, why: string) =>
+    let toolsFailed = false;
+    const failed = (method: string, why: string) => {
+      toolsFailed ||= method === 'tools/list';
       log('warn', { server, method, why: clean(why) }, 'a listing failed and counts as empty');
+    };
     const greeting: JsonText = this.shared.greeting ?? encode({});
     const meta = this.shared.era === 'modern' ? encode(ownMeta(this.#deps.version)) : undefined;
-    const listed = (definitions: readonly JsonText[]) => this.#deps.onTools?.(server, definitions);
+    const listed = (definitions: readonly JsonText[], early: Catalog) => {
+      this.#deps.onTools?.(server, definitions);
+      // Calls wait for this, and need not wait for the rest.
+      this.#early = early;
+      changed();
+    };
     const { answerWithinMs } = this.#spec;
     const catalog = await readCatalog(connection, greeting, meta, answerWithinMs, failed, listed);
+    // It ended while it was asked: that says nothing, and its successor is about to be asked.
+    if (toolsFailed && this.#catalog === undefined && this.supervisor.connection !== connection)
+      return changed();
+    // What a tool said of itself makes it graver, and its schema binds: neither is taken back by a listing that fails.
+    const known = toolsFailed ? this.#catalog : undefined;
     this.#catalog = {
       ...catalog,
+      tools: known?.tools ?? catalog.tools,
+      mirrored: known?.mirrored ?? catalog.mirrored,
       serverName: clean(catalog.serverName),
       serverVersion: clean(catalog.serverVersion),
     };

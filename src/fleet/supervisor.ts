@@ -57,6 +57,8 @@ export class Supervisor {
   #hung = 0;
   #turn: Turn | undefined;
   #isWanted = false;
+  /** Secrets were changed while a start had them in its hands. */
+  #isStale = false;
   #droppedBefore = 0;
   #timer: NodeJS.Timeout | undefined;
   /** Start again once the child that is stopping is gone. */
@@ -159,6 +161,11 @@ export class Supervisor {
     this.#turn?.hurry();
   }
 
+  /** Somebody waits for what it will say: it goes before those whom nobody waits for. */
+  hurry(): void {
+    this.#turn?.hurry();
+  }
+
   /** Forgives all deaths and starts anew, whatever the state. Resolves when the old child is gone. */
   restart(): Promise<void> {
     this.#deaths = noDeaths;
@@ -177,6 +184,8 @@ export class Supervisor {
    */
   renew(why: string, withinMs: number): void {
     const instance = this.#instance;
+    // What a start has in its hands may be what is to be replaced.
+    if (instance === undefined) this.#isStale = true;
     if (instance === undefined || this.#state === 'stopping') return;
     const { clock } = this.#work.deps;
     this.#deaths = noDeaths;
@@ -214,6 +223,7 @@ export class Supervisor {
     await after;
     const isMine = await this.#takeTurn();
     if (!isMine) return;
+    this.#isStale = false;
     let secrets: Readonly<Record<string, string>>;
     try {
       secrets = await deps.secretsFor(spec);
@@ -231,6 +241,10 @@ export class Supervisor {
       return this.#cannotStart('refused', Fault.from(reason));
     }
     if (this.#state !== 'starting' || this.#instance !== undefined) return deps.secretsBack?.(secrets);
+    if (this.#isStale) {
+      deps.secretsBack?.(secrets);
+      return this.#launch(undefined);
+    }
     let instance: Instance;
     try {
       instance = this.#instanceWith(secrets, launch);

@@ -1,5 +1,7 @@
 import type { Session } from '../domain/caller.ts';
+import type { Call } from '../domain/call.ts';
 import { Fault } from '../domain/faults.ts';
+import type { Halt, HaltReason } from '../domain/halt.ts';
 import type { Answer } from '../domain/message.ts';
 import type { ServerSpec } from '../domain/orders.ts';
 import type { Pass } from '../domain/pass.ts';
@@ -11,6 +13,7 @@ import { PerCaller } from './per-caller.ts';
 import { Places } from './places.ts';
 import { Proofs } from './proofs.ts';
 import { Seats } from './seats.ts';
+import { Settled } from './settled.ts';
 import { Slumber, type Sleeper } from './slumber.ts';
 import { Standing } from './standing.ts';
 import type { Supervisor } from './supervisor.ts';
@@ -28,6 +31,7 @@ export class Upstream {
   readonly spec: ServerSpec;
   readonly standing: Standing;
   readonly #deps: ChildDeps;
+  readonly #after: Promise<void> | undefined;
   readonly #members: Members;
   readonly #places: Places;
   readonly #seats: Seats;
@@ -37,11 +41,14 @@ export class Upstream {
   /** Where children are started when somebody wants them; undefined: now. */
   readonly #slumber: Slumber | undefined;
   readonly #proofs: Proofs;
+  /** Whether there is nothing to wait for before a call is judged. */
+  readonly #known: Settled;
 
   /** `after`: what must be gone before the standing child, or one of a caller, is started. */
   constructor(deps: ChildDeps, spec: ServerSpec, after?: Promise<void>, from?: Inheritance) {
     const inherited = from?.sharing === spec.sharing ? from : undefined;
     this.#deps = deps;
+    this.#after = after;
     this.spec = spec;
     this.#members = inherited?.members ?? new Members();
     const watched = { ...deps, changed: () => this.#changed() };
@@ -56,6 +63,7 @@ export class Upstream {
     this.#perCaller = new PerCaller(deps, spec, this.#places, after);
     this.standing = new Standing(watched, spec, this.#members, after);
     this.#proofs = new Proofs(deps, spec);
+    this.#known = new Settled(() => this.#isKnown(), Math.min(spec.startWithinMs, spec.answerWithinMs));
     if (spec.care.start === 'wanted') this.#slumber = new Slumber(this.#sleeper());
     if (inherited !== undefined) this.#perCaller.takeOver(inherited.perCaller);
   }
@@ -75,12 +83,22 @@ export class Upstream {
     const { kind } = pass.call.message;
     // Whoever only notifies or replies wants nothing of a server that sleeps.
     if (this.#slumber === undefined || kind !== 'request') return this.#carry(pass);
-    return this.#slumber.use(() => this.#carry(pass));
+    return this.#slumber.use(pass.call.halt, () => this.#carry(pass));
   }
 
-  /** Undefined where it does not sleep anyway. */
-  hold(): Promise<() => void> | undefined {
-    return this.#slumber?.hold();
+  /** Undefined where it does not sleep anyway, and what it offers is known. */
+  hold(halt: Halt): Promise<() => void> | undefined {
+    if (this.#slumber !== undefined) return this.#slumber.hold(halt);
+    if (this.#isKnown()) return undefined;
+    // A tool that changed while mcpd was away would be called as what was pinned, and one that admits to be destructive as harmless.
+    this.standing.supervisor.hurry();
+    return this.#known.come(halt).then(() => () => undefined);
+  }
+
+  /** Whether its tools are known, or will not be soon. */
+  #isKnown(): boolean {
+    const { tools, supervisor } = this.standing;
+    return tools !== undefined || !onItsWay.has(supervisor.state);
   }
 
   #carry(pass: Pass): Promise<Answer | undefined> {
@@ -171,11 +189,18 @@ export class Upstream {
 
   async stop(why: string): Promise<void> {
     await Promise.all([
+      // Whoever comes after this one must not meet what this one waited for.
+      this.#after,
       this.#seats.stop(why),
       this.#perCaller.stop(why),
       this.standing.stop(why),
       this.#bridge.stop(why),
     ]);
+  }
+
+  /** See `Bridge.haltHeld`. */
+  haltHeld(match: (call: Call) => boolean, reason: HaltReason): number {
+    return this.#bridge.haltHeld(match, reason);
   }
 
   status(): UpstreamStatus & Wellbeing {
@@ -210,6 +235,7 @@ export class Upstream {
   /** The standing child, or one of a modern client, has changed its state. */
   #changed(): void {
     this.#slumber?.changed();
+    this.#known.changed();
     this.#deps.changed();
     const { supervisor, shared } = this.standing;
     if (this.#places.overfull) void this.#seats.spares.giveWay();
@@ -233,9 +259,9 @@ export class Upstream {
       isFollowed: () => this.#members.followed > 0 || this.#members.listeners.size > 0,
       wake: () => shared.wake(),
       sleep: (why) => {
-        if (supervisor.state !== 'ready') return;
-        void shared.sleep(why);
+        // Also where the child that shows what there is sleeps already: each session that ended has left a spare behind.
         void this.#seats.spares.clear(why);
+        if (supervisor.state === 'ready') void shared.sleep(why);
       },
     };
   }

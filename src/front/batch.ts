@@ -11,6 +11,7 @@ import { wordOutcome, type WireReply } from '../protocol/wire-errors.ts';
 import { EventResponse } from './event-response.ts';
 import { answerText, sendAccepted, sendReply } from './send-reply.ts';
 import type { FrontSession } from './session.ts';
+import { turnedDown } from './unanswered.ts';
 
 /** Messages in one batch. Each is charged and decided by itself; this bounds what one request may set going. */
 const batchMax = 100;
@@ -100,8 +101,9 @@ export class BatchResponse implements Outlet {
   put({ id, message }: Arrival, outcome: Outcome): void {
     const reply = wordOutcome(outcome, id, 'legacy');
     if (message.kind !== 'request') {
-      if (reply.status < 300) this.#accepted++;
-      else this.#refused ??= reply;
+      const refused = turnedDown(outcome, reply, 'legacy');
+      if (refused === undefined) this.#accepted++;
+      else this.#refused ??= refused;
       return;
     }
     if (this.#events === undefined && this.#res.destroyed) return;

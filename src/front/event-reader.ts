@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { RedactedJson } from '../domain/redacted.ts';
+import { letGoAfter, type Leave } from './let-go.ts';
 import { endWithRetry, keepAlive, sendEvent, sendMark } from './stream.ts';
 
 /** An idle stream says so this often, so that a reader that went away is noticed. */
@@ -45,7 +46,7 @@ export class EventReader {
     endWithRetry(this.#res);
   }
 
-  letGoAfter(ms: number): void {
-    this.#late = setTimeout(() => this.letGo(), ms);
+  letGoAfter(ms: number, leave: Leave): void {
+    this.#late = letGoAfter(ms, leave, () => this.letGo());
   }
 }

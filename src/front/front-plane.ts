@@ -33,6 +33,8 @@ export type FrontPlane = {
   readonly bounds: Bounds;
   /** A connection on which a call's events are read is let go after this long; undefined: never. */
   readonly pollAfterMs: number | undefined;
+  /** Told of each client that was let go, and how long it may be on its way back: while mcpd stops, it is waited for. */
+  readonly awaits: (ms: number) => void;
   readonly wallMs: () => number;
   /** How much may come in at once; one for all doors. */
   readonly pressure: Pick<Pressure, 'admission' | 'connections' | 'unreadBytesMax'>;
@@ -43,7 +45,12 @@ export type FrontPlane = {
 };
 
 /** Where somebody stands: the server in the address, `''` for the house's own routes, and the peer's address. */
-export type Door = { readonly server: string; readonly remote: string };
+export type Door = {
+  readonly server: string;
+  readonly remote: string;
+  /** What was let in here before is looked at again: how many others failed to sign in from there does not matter. */
+  readonly again?: boolean;
+};
 
 /** `presented`: a credential was there, and is not good. `needs`: it is good, and not for this class of tool. */
 export type Challenged = { readonly presented: boolean; readonly needs: Risk | undefined };

@@ -25,7 +25,7 @@ export function holdStream(
   visit: Visit,
   plane: FrontPlane,
 ): void {
-  if (plane.draining()) throw new Fault('DRAINING');
+  if (plane.draining() && !isRestOfAnswer(req, server, known.principal, plane)) throw new Fault('DRAINING');
   checkAccept(req, ['text/event-stream']);
   const session = findSession(req, server, known.principal, plane);
   const expires = (reader: EventReader): EventReader => {
@@ -41,6 +41,21 @@ export function holdStream(
   if (session.streaming) throw new Fault('SESSION_BUSY');
   visit.record('(stream opened)');
   session.standing.readOn(expires(readerOf(session.standing, res, visit, plane)), knowsMarks(session));
+}
+
+/**
+ * Whether somebody comes back for the answer of a call. mcpd that stops answers what is under way, and its answer may be on a
+ * stream that its client was sent away from, or that broke: refused here, it would be lost.
+ */
+function isRestOfAnswer(
+  req: IncomingMessage,
+  server: string,
+  principal: Principal,
+  { sessions }: FrontPlane,
+): boolean {
+  const session = sessions.peek(principal, server, headerOf(req, 'mcp-session-id'));
+  const place = session?.placeOf(headerOf(req, 'last-event-id') ?? '');
+  return place !== undefined && place.stream !== session?.standing;
 }
 
 function resumeStream(
@@ -65,7 +80,7 @@ function resumeStream(
   const reader = expires(readerOf(stream, res, visit, plane));
   const marked = knowsMarks(session);
   if (marked && stream !== session.standing && plane.pollAfterMs !== undefined)
-    reader.letGoAfter(plane.pollAfterMs);
+    reader.letGoAfter(plane.pollAfterMs, plane);
   stream.read(reader, after, marked);
 }
 

@@ -8,8 +8,10 @@ import type { RedactedJson } from '../domain/redacted.ts';
 import { errorText } from '../protocol/codec.ts';
 import { wordFault, wordOutcome, type WireReply } from '../protocol/wire-errors.ts';
 import { EventResponse } from './event-response.ts';
+import { letGoAfter, type Leave } from './let-go.ts';
 import { answerText, sendAccepted, sendReply, type Challenge } from './send-reply.ts';
 import { knowsMarks, type FrontSession } from './session.ts';
+import { turnedDown } from './unanswered.ts';
 
 /**
  * The response to one POST. It is plain JSON unless something has to be said before the answer (progress, a question, a
@@ -56,20 +58,18 @@ export class PostResponse implements Outlet {
   }
 
   /** Holds the connection no longer than this; a client that understands it comes back for the rest. */
-  letGoAfter(ms: number): void {
+  letGoAfter(ms: number, leave: Leave): void {
     if (this.#kind !== 'request' || this.#session === undefined || !knowsMarks(this.#session)) return;
-    this.#poll = setTimeout(() => this.#begun()?.letGo(), ms);
+    this.#poll = letGoAfter(ms, leave, () => this.#begun()?.letGo());
   }
 
   finish(outcome: Outcome): void {
     clearTimeout(this.#poll);
     // An answer in one piece is worth nothing to a client that is gone; a stream can be asked for again.
     if (this.#events === undefined && this.#res.destroyed) return;
-    const reply = wordOutcome(outcome, this.#callId, this.#era);
-    if (this.#kind !== 'request' && reply.status < 300) {
-      sendAccepted(this.#res, this.#callId);
-      return;
-    }
+    const worded = wordOutcome(outcome, this.#callId, this.#era);
+    const reply = this.#kind === 'request' ? worded : turnedDown(outcome, worded, this.#era);
+    if (reply === undefined) return sendAccepted(this.#res, this.#callId);
     const opened = outcome.kind === 'answered' ? outcome.opened : undefined;
     this.#end(answerText(this.#id, reply), reply, opened?.era === 'legacy' ? opened.id : undefined);
   }

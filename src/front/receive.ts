@@ -43,15 +43,26 @@ export async function receive(
     if (read.era === 'modern') {
       res.on('close', () => arrival.halt.call('the caller went away'));
       if (isStream(read.message)) endWithCredential(req, res, arrival, read.credentials, plane);
-    } else if (plane.pollAfterMs !== undefined) answer.letGoAfter(plane.pollAfterMs);
+    } else if (plane.pollAfterMs !== undefined) answer.letGoAfter(plane.pollAfterMs, plane);
     const outcome = await plane.handle({ ...arrival, ...read });
     reportFailure(outcome, arrival.id, plane);
+    endUnheardOf(outcome, res, plane);
     answer.finish(outcome);
   } catch (reason) {
     const fault = Fault.from(reason);
     if (fault.side === 'mcpd') plane.report(fault, arrival.id);
     answer.refuse(fault);
   }
+}
+
+/**
+ * A session whose id nobody was told: its client went away during the handshake, and can neither use nor end it. Whoever says
+ * `initialize` and hangs up, again and again, would fill every place for sessions and children. Once the headers are out, the
+ * client may have the id.
+ */
+function endUnheardOf(outcome: Outcome, res: ServerResponse, { sessions }: FrontPlane): void {
+  if (outcome.kind !== 'answered' || outcome.opened?.era !== 'legacy') return;
+  if (res.destroyed && !res.headersSent) sessions.end(outcome.opened);
 }
 
 /** A request that is answered with news for as long as somebody listens, and shows its credential once. */

@@ -78,7 +78,8 @@ async function isGood(
   plane: Pick<FrontPlane, 'signIn' | 'peers'>,
 ): Promise<boolean> {
   try {
-    await plane.signIn(plane.peers.credentials(req), doorOf(req, server, plane));
+    // Not counted among guesses: with those, anybody at the same address could turn "not good any more" into "too many".
+    await plane.signIn(plane.peers.credentials(req), { ...doorOf(req, server, plane), again: true });
     return true;
   } catch (reason) {
     if (Fault.from(reason).code === 'UNAUTHENTICATED') return false;

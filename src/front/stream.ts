@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { RedactedJson } from '../domain/redacted.ts';
 
 /** How long a client waits before it comes back for the rest of a stream. */
-const retryMs = 1_000;
+export const retryMs = 1_000;
 
 const streamHeaders = {
   'content-type': 'text/event-stream',

@@ -42,7 +42,7 @@ const how = (args: Args, by: string) => ({ by, reason: args.text('reason'), now:
 export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['status', { kind: 'reads', args: {}, does: status }],
   ['tools', { kind: 'reads', args: {}, does: tools }],
-  ['approvals', { kind: 'reads', args: {}, does: approvals }],
+  ['approvals', { kind: 'reads', args: { id: 'text?' }, does: approvals }],
   [
     'approve',
     {

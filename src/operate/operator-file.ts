@@ -32,11 +32,15 @@ export function personOf(stateDir: string, token: string, nowMs: number): Person
   return personWith(listOperators(stateDir), token, nowMs);
 }
 
-/** Makes a token for a person. Whoever calls this keeps others from changing the file meanwhile. Throws `CONFIG_INVALID`. */
+/**
+ * Makes a token for a person. Whoever calls this keeps others from changing the file meanwhile; `mustHold` throws where they
+ * could not. Throws `CONFIG_INVALID`.
+ */
 export function addOperator(
   stateDir: string,
   wanted: { readonly name: string; readonly role: Role; readonly expiresAtMs: number | undefined },
   nowMs: number,
+  mustHold: () => void,
 ): { readonly token: string; readonly record: OperatorRecord } {
   const { name } = wanted;
   if (!isOperatorName(name))
@@ -51,18 +55,25 @@ export function addOperator(
       hint: `take it away first: mcpd operator revoke ${name}`,
     });
   const made = makeOperator(records, wanted, nowMs);
+  mustHold();
   save(stateDir, [...records, made.record]);
   return made;
 }
 
 /** Takes a person's token away, by name or id. The same care and the same fault as `addOperator`. */
-export function revokeOperator(stateDir: string, nameOrId: string, nowMs: number): Revoked {
+export function revokeOperator(
+  stateDir: string,
+  nameOrId: string,
+  nowMs: number,
+  mustHold: () => void,
+): Revoked {
   const records = listOperators(stateDir);
   const named = records.filter(({ name }) => name === nameOrId);
   const meant = named.length > 0 ? named : records.filter(({ id }) => id === nameOrId);
   const open = meant.filter(({ revokedAt }) => revokedAt === undefined);
   if (open.length === 0) return meant.length === 0 ? 'unknown' : 'already';
   const revokedAt = new Date(nowMs).toISOString();
+  mustHold();
   save(
     stateDir,
     records.map((it) => (open.includes(it) ? { ...it, revokedAt } : it)),

@@ -7,20 +7,72 @@ import { Refused, type Reply } from './reply.ts';
 /** The rule that asks says how long a yes may be good for; this is only the longest that makes sense at all. */
 const leaseMsMax = 86_400_000;
 
-/** `approvals`: the calls that wait for a yes, oldest first. */
-export function approvals(plane: AdminPlane): Reply {
+/**
+ * What a listing shows of the arguments of one question, and of any text of its target. It is for looking over; one question
+ * by its id is shown whole, and what would be too large for that is never asked (`confirm/ways.ts`).
+ */
+const argsCharsMax = 16 * 1024;
+const targetCharsMax = 1000;
+/** All questions of a listing share so much for their arguments: one caller must not take the room of all the others. */
+const argsCharsOfAll = 2 * 1024 * 1024;
+/** A listing, as JSON. With room to spare below the line of the control socket, because nobody reads a line that is too long. */
+const listingBytesMax = 6 * 1024 * 1024;
+
+/** `approvals`: the calls that wait for a yes, oldest first. `approvals ID`: one of them, with nothing cut. */
+export function approvals(plane: AdminPlane, args: Args): Reply {
   const now = plane.clock.wallMs();
+  const typed = args.text('id');
+  const waiting = plane.gate.list(typed);
+  if (typed !== undefined) {
+    const [question] = waiting;
+    if (question === undefined)
+      throw new Refused('NOT_FOUND', `no call waits under ${typed}`, 'mcpd ctl approvals');
+    return { ok: true, command: 'approvals', id: question.id, approvals: [rowOf(question, now)], leftOut: 0 };
+  }
+  const charsEach = Math.min(argsCharsMax, Math.floor(argsCharsOfAll / Math.max(1, waiting.length)));
+  const rows: QuestionRow[] = [];
+  let bytes = 0;
+  for (const question of waiting) {
+    const row = rowOf(overview(question, charsEach), now, Buffer.byteLength(question.argsText));
+    bytes += Buffer.byteLength(JSON.stringify(row));
+    if (bytes > listingBytesMax) break;
+    rows.push(row);
+  }
+  return { ok: true, command: 'approvals', approvals: rows, leftOut: waiting.length - rows.length };
+}
+
+type QuestionRow = ReturnType<typeof rowOf>;
+
+/** `cutBytes`: how much of the arguments stands only in the question itself. */
+function rowOf(question: Question, now: number, argsBytes = Buffer.byteLength(question.argsText)) {
   return {
-    ok: true,
-    command: 'approvals',
-    approvals: plane.gate.list().map((question) => ({
-      ...question,
-      effect: question.effect ?? null,
-      askedAt: new Date(question.askedAt).toISOString(),
-      expiresAt: new Date(question.expiresAt).toISOString(),
-      expiresInMs: Math.max(0, Math.round(question.expiresAt - now)),
-    })),
+    ...question,
+    effect: question.effect ?? null,
+    askedAt: new Date(question.askedAt).toISOString(),
+    expiresAt: new Date(question.expiresAt).toISOString(),
+    expiresInMs: Math.max(0, Math.round(question.expiresAt - now)),
+    cutBytes: argsBytes - Buffer.byteLength(question.argsText),
   };
+}
+
+function overview(question: Question, argsChars: number): Question {
+  const { target, argsText } = question;
+  const text = JSON.stringify(target);
+  if (text.length <= targetCharsMax) return { ...question, argsText: argsText.slice(0, argsChars) };
+  const short = JSON.parse(text, (_key, value: unknown) => {
+    if (typeof value === 'string') return cut(value);
+    return Array.isArray(value) ? value.slice(0, targetListMax) : value;
+  }) as typeof target; // The same members, with shorter texts.
+  return { ...question, target: short, argsText: argsText.slice(0, argsChars) };
+}
+
+/** Entries of a list in a target, such as the resources of one subscription. */
+const targetListMax = 10;
+
+function cut(text: string): string {
+  return text.length <= targetCharsMax
+    ? text
+    : `${text.slice(0, targetCharsMax)} …[CUT: ${targetCharsMax} of ${text.length} characters shown]`;
 }
 
 /** `approve ID [--for 10m]` and `deny ID`. */

@@ -1,4 +1,5 @@
 import type { Call } from '../domain/call.ts';
+import { toolsOf } from '../domain/target-tools.ts';
 import type { AdminPlane } from './admin-plane.ts';
 import { nearest } from './nearest.ts';
 import { errorOf, type Reply } from './reply.ts';
@@ -97,7 +98,8 @@ function aimsAt(target: SwitchTarget): (call: Call) => boolean {
     case 'caller':
       return (call) => call.principal.name === target.name;
     case 'tool':
-      return (call) => call.target.kind === 'tool' && `${call.server}/${call.target.name}` === target.name;
+      // As the decision has it: also what became a task of the tool, and a stream that follows one.
+      return (call) => toolsOf(call.target).some((tool) => `${call.server}/${tool}` === target.name);
   }
 }
 

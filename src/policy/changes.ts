@@ -1,7 +1,8 @@
 import type { Decision, Facts } from '../domain/decision.ts';
 import type { Grant, Orders, Place, Rule, ServerOrders, ToolClass } from '../domain/orders.ts';
 import { printable } from '../domain/printable.ts';
-import { aimsOf, questionOf, toolOf } from './aim.ts';
+import { toolOf } from '../domain/target-tools.ts';
+import { aimsOf, questionOf } from './aim.ts';
 import { decide, type Judged } from './decide.ts';
 import { cut, expectation } from './expectation.ts';
 import { missOf, type Miss } from './matching.ts';

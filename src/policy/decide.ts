@@ -4,7 +4,8 @@ import type { Decision, Denial, Facts, Permit, Would } from '../domain/decision.
 import type { JsonObject } from '../domain/message.ts';
 import type { Orders, Risk, ServerOrders, Surface, Switches } from '../domain/orders.ts';
 import { methodToClient, resemblesMethod } from '../protocol/methods.ts';
-import { aimOf, aimsOf, nothingInParticular, questionOf, toolOf, toolsOf } from './aim.ts';
+import { toolOf, toolsOf } from '../domain/target-tools.ts';
+import { aimOf, aimsOf, nothingInParticular, questionOf } from './aim.ts';
 import { expectation } from './expectation.ts';
 import { grantFor, holdsFor, isGrantedSomething, isPilot, missOf, type Question } from './matching.ts';
 import { prepared, type Ranked } from './prepared.ts';

@@ -1,7 +1,8 @@
 import type { Decision, Facts } from '../domain/decision.ts';
 import type { Orders, Place, Rule, ServerOrders } from '../domain/orders.ts';
 import { printable } from '../domain/printable.ts';
-import { aimsOf, nothingInParticular, questionOf, toolOf } from './aim.ts';
+import { toolOf } from '../domain/target-tools.ts';
+import { aimsOf, nothingInParticular, questionOf } from './aim.ts';
 import { changesFor } from './changes.ts';
 import { decide, type Judged } from './decide.ts';
 import { cut, expectation } from './expectation.ts';

@@ -1,6 +1,7 @@
 import type { Reach } from '../domain/caller.ts';
 import type { Risk, ServerOrders } from '../domain/orders.ts';
-import { aimsOf, toolOf, toolsOf } from './aim.ts';
+import { toolOf, toolsOf } from '../domain/target-tools.ts';
+import { aimsOf } from './aim.ts';
 import type { Judged } from './decide.ts';
 import { riskOf } from './risk.ts';
 

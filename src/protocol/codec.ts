@@ -71,39 +71,13 @@ function put(found: Found, key: string, text: JsonText): void {
   }
 }
 
-/** Names that mean something in an envelope or at the top of `params`, by their folded form. */
-const reserved = new Set(
-  [
-    'jsonrpc',
-    'id',
-    'method',
-    'params',
-    'result',
-    'error',
-    'name',
-    'uri',
-    'arguments',
-    '_meta',
-    'task',
-    'inputResponses',
-    'requestState',
-  ].map(fold),
-);
-const reservedExactly = new Set([
-  'jsonrpc',
-  'id',
-  'method',
-  'params',
-  'result',
-  'error',
-  'name',
-  'uri',
-  'arguments',
-  '_meta',
-  'task',
-  'inputResponses',
-  'requestState',
+/** Names that mean something in an envelope or at the top of `params`. */
+const reservedExactly: ReadonlySet<string> = new Set([
+  ...['jsonrpc', 'id', 'method', 'params', 'result', 'error'],
+  ...['name', 'uri', 'arguments', '_meta', 'task', 'taskId', 'ref', 'notifications'],
+  ...['inputResponses', 'requestState'],
 ]);
+const reserved: ReadonlySet<string> = new Set([...reservedExactly].map(fold));
 
 /**
  * A reader that ignores case (Go's encoding/json) would take `Name` for `name` and run another tool than the one that was

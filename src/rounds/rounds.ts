@@ -1,7 +1,6 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 import { stillBound } from '../domain/binding.ts';
-import type { Call } from '../domain/call.ts';
-import type { Approval } from '../domain/decision.ts';
+import type { AgreedUnder, Call } from '../domain/call.ts';
 import type { Clock } from '../domain/clock.ts';
 import { Fault } from '../domain/faults.ts';
 import type { Halt } from '../domain/halt.ts';
@@ -69,7 +68,7 @@ const tagBytes = 16;
 export class Rounds {
   readonly #parts: RoundsParts;
   /** Marks of yeses that were not used. In memory: after a restart somebody is asked again, rather than a yes used twice. */
-  readonly #unused = new Map<string, Circumstances>();
+  readonly #unused = new Map<string, Circumstances & { readonly rule: string }>();
   /**
    * Calls as their clients made them. What the policy takes out of a call on its way in stands in it again when the client
    * makes the next round, and that is compared with what was sealed. With them, what held when they came: a yes is worth
@@ -117,7 +116,7 @@ export class Rounds {
     return this.#sealed(call, questionWith(params).text, sealed);
   };
 
-  readonly pause = (call: Call, answer: Answer, approval?: Approval): Answer => {
+  readonly pause = (call: Call, answer: Answer, approval?: AgreedUnder): Answer => {
     if (answer.kind === 'error' || call.session.era === 'legacy') return answer;
     if (!answer.text.includes('"input_required"')) return answer;
     if (member(answer.text, ['resultType']) !== '"input_required"') return answer;
@@ -134,11 +133,11 @@ export class Rounds {
   };
 
   /** A person's yes goes on to the next round of the same call; without one, nothing has to. */
-  #keep({ halt }: Call, approval: Approval | undefined): Pick<Sealed, 'yes'> {
+  #keep({ halt }: Call, approval: AgreedUnder | undefined): Pick<Sealed, 'yes'> {
     const came = this.#asItCame.get(halt);
     if (approval === undefined || approval.by === 'policy' || came === undefined) return {};
     const mark = randomBytes(16).toString('hex');
-    this.#unused.set(mark, came.held);
+    this.#unused.set(mark, { ...came.held, rule: approval.rule });
     for (const oldest of this.#unused.keys()) {
       if (this.#unused.size <= yesesMax) break;
       this.#unused.delete(oldest);
@@ -146,13 +145,13 @@ export class Rounds {
     return { yes: { by: approval.by, mark } };
   }
 
-  /** A state may be sent twice, and a yes works once; in other circumstances, not at all. */
-  #use({ yes }: Sealed, now: Circumstances): Approval | undefined {
+  /** A state may be sent twice, and a yes works once; in other circumstances, not at all. Its rule is for the story to judge. */
+  #use({ yes }: Sealed, now: Circumstances): AgreedUnder | undefined {
     const then = yes === undefined ? undefined : this.#unused.get(yes.mark);
     if (yes === undefined || then === undefined) return undefined;
     this.#unused.delete(yes.mark);
     const stands = then.ordersVersion === now.ordersVersion && stillBound(then.binding, now.binding);
-    return stands ? { kind: 'approved', by: yes.by } : undefined;
+    return stands ? { kind: 'approved', by: yes.by, rule: then.rule } : undefined;
   }
 
   #sealed(call: Call, text: JsonText, sealed: Sealed): Answer {

@@ -27,13 +27,17 @@ export async function setSecret(
 ): Promise<'stored' | 'replaced'> {
   checkName(name);
   checkValue(value);
-  return withLock(`${namesFile}.lock`, async () => {
+  return withLock(`${namesFile}.lock`, async (mustHold) => {
     const names = await readNames(namesFile);
     if (names.size >= namesMax && !names.has(name))
       throw refused(`${String(namesMax)} secrets are kept already`, 'mcpd secret rm NAME');
-    await openKeychain((keychain) => keychain.set(name, value));
+    await openKeychain((keychain) => {
+      mustHold();
+      return keychain.set(name, value);
+    });
     const result = names.has(name) ? 'replaced' : 'stored';
     names.set(name, new Date(wallMs()).toISOString());
+    mustHold();
     writeNames(namesFile, names);
     return result;
   });
@@ -52,9 +56,13 @@ export async function removeSecret(
   openKeychain: OpenKeychain = withKeychain,
 ): Promise<'removed' | 'absent'> {
   checkName(name);
-  return withLock(`${namesFile}.lock`, async () => {
-    const removed = await openKeychain((keychain) => keychain.remove(name));
+  return withLock(`${namesFile}.lock`, async (mustHold) => {
+    const removed = await openKeychain((keychain) => {
+      mustHold();
+      return keychain.remove(name);
+    });
     const names = await readNames(namesFile);
+    mustHold();
     if (names.delete(name)) writeNames(namesFile, names);
     return removed;
   });

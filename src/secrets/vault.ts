@@ -76,7 +76,7 @@ export class Vault {
   /** Makes the vault, and a key file, when there is none. */
   async set(name: string, value: string): Promise<'stored' | 'replaced'> {
     const early = await this.#askEarly();
-    return withLock(`${this.#parts.path}.lock`, async () => {
+    return withLock(`${this.#parts.path}.lock`, async (mustHold) => {
       const before = await this.#read();
       const { file, dataKey } =
         before === undefined
@@ -89,7 +89,9 @@ export class Vault {
           hint: 'mcpd secret rm NAME',
         });
       const setAt = new Date(this.#parts.wallMs()).toISOString();
-      this.#write(withEntry(file, dataKey, name, value, setAt));
+      const changed = withEntry(file, dataKey, name, value, setAt);
+      mustHold();
+      this.#write(changed);
       return isThere ? 'replaced' : 'stored';
     });
   }
@@ -97,11 +99,13 @@ export class Vault {
   async remove(name: string): Promise<'removed' | 'absent'> {
     if (!(await this.names()).some((kept) => kept.name === name)) return 'absent';
     const early = await this.#askEarly();
-    return withLock(`${this.#parts.path}.lock`, async () => {
+    return withLock(`${this.#parts.path}.lock`, async (mustHold) => {
       const file = await this.#read();
       if (file?.entries.some((entry) => entry.name === name) !== true) return 'absent';
       const dataKey = await this.#open(file, early);
-      this.#write(withoutEntry(file, dataKey, name));
+      const changed = withoutEntry(file, dataKey, name);
+      mustHold();
+      this.#write(changed);
       return 'removed';
     });
   }

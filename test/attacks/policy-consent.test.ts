@@ -56,7 +56,8 @@ describe('a call that comes back is not charged again, so', () => {
     const call = comes();
     assert.equal(gate.continues(call, permit, orders()), true);
     const consent = (await ask(call, permit)) as Extract<Consent, { kind: 'approved' }>;
-    assert.match(consent.by, /^lease: /);
+    // It pays with what it brought, and not with the lease.
+    assert.equal(consent.by, 'ticket:alice');
     assert.equal(gate.continues(comes(), permit, orders()), false);
   });
 });

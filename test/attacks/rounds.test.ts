@@ -18,7 +18,7 @@ import {
   type Step,
   type Told,
 } from '../rounds/caller.ts';
-import { until } from '../support/daemon.ts';
+import { until, type TestDaemon } from '../support/daemon.ts';
 import { order } from './reference.ts';
 
 const done: Step = { result: { resultType: 'complete', content: [], done: true } };
@@ -140,6 +140,35 @@ describe('the state of a call in rounds, in a thief’s hands', () => {
     await daemon.boot();
     stale(await old.next(waiting));
     assert.equal(playedBy(await fresh.next(kept)).requestState, '1');
+  });
+
+  for (const [what, stop] of [
+    ['a switch', (daemon: TestDaemon) => daemon.ctl('disable-tool', 'old/play', '--now')],
+    ['a lockdown', (daemon: TestDaemon) => daemon.ctl('lockdown', '--now')],
+    ['a switched-off caller', (daemon: TestDaemon) => daemon.ctl('disable-caller', 'bob', '--now')],
+  ] as const)
+    it(`is worth nothing after ${what} with --now, and the child that waits is told at once`, async () => {
+      const { daemon, bob } = await startPuppets(both());
+      await using _ = daemon;
+      const { first, next } = eras.old(new Caller(daemon, 'old', bob));
+      const state = going(await first());
+      assert.equal((await stop(daemon))['stopped'], 1);
+      await until('it is cancelled', () =>
+        heardBy(daemon, 'old').some(({ method }) => method === 'notifications/cancelled'),
+      );
+      const told = await next(state);
+      assert.throws(() => playedBy(told));
+    });
+
+  it('is worth nothing when its caller’s key was revoked meanwhile, and nobody else notices', async () => {
+    const { daemon, bob } = await startPuppets(both(allowAll, 'idle = "2s"'));
+    await using _ = daemon;
+    going(await eras.old(new Caller(daemon, 'old', bob)).first());
+    assert.equal((await daemon.mcpd(['key', 'revoke', 'bob'])).code, 0);
+    await until('it is cancelled', () =>
+      heardBy(daemon, 'old').some(({ method }) => method === 'notifications/cancelled'),
+    );
+    going(await eras.old(new Caller(daemon, 'old')).first());
   });
 
   it('comes through whole when it is a megabyte', async () => {

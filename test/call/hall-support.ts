@@ -230,6 +230,7 @@ export class TestHall {
       sessions: {
         resolve: (...about: Parameters<SessionStore['resolve']>) => this.sessions.resolve(...about),
         agree: (...about: Parameters<SessionStore['agree']>) => this.sessions.agree(...about),
+        disown: (...about: Parameters<SessionStore['disown']>) => this.sessions.disown(...about),
         reachedBy: (...about: Parameters<SessionStore['reachedBy']>) => this.sessions.reachedBy(...about),
         standing: (...about: Parameters<SessionStore['standing']>) => this.sessions.standing(...about),
       },

@@ -115,7 +115,8 @@ function fakePlane(told: string[], options: FakeOptions = {}): DataPlane {
         step('session');
         return { id: 's', principal, server: 'fx', era: 'legacy', agreed: undefined };
       },
-      agree: () => undefined,
+      agree: (call) => call.session,
+      disown: ({ id }) => told.push(`session ${id} ends`),
       reachedBy: () => [],
       standing: () => ({ send: () => 'gone' }),
     },
@@ -384,6 +385,71 @@ describe('the life of a call', () => {
     }
   });
 
+  describe('when another rule decides by the time somebody has said yes', () => {
+    const untilMs = 1000;
+    const late = async (after: 'allow' | 'confirm') => {
+      // Neither the clock nor a link that is turned makes another version of the orders.
+      const both = ordersOf(
+        [
+          rule('one yes while it is light', 'confirm', { tools: ['write'], untilMs }),
+          rule('two at night', after, { tools: ['write'] }),
+        ],
+        'v1',
+      );
+      const told: string[] = [];
+      let nowMs = 0;
+      const plane = fakePlane(told, { current: () => both });
+      const outcome = await handleCall(arrival('write'), {
+        ...plane,
+        facts: { ...plane.facts, nowMs: () => nowMs },
+        gate: {
+          ...plane.gate,
+          ask: async (_call, permit) => {
+            assert.equal(permit.rule, 'one yes while it is light');
+            nowMs = untilMs;
+            return { kind: 'approved', by: 'op' } as const;
+          },
+        },
+      });
+      return { outcome, told };
+    };
+
+    it('the yes is worth nothing where that one asks, too', async () => {
+      const { outcome, told } = await late('confirm');
+      assert.ok(outcome.kind === 'failed' && outcome.fault.code === 'ORDERS_CHANGED');
+      assert.ok(!told.includes('forward'));
+    });
+
+    it('the call goes where that one asks nobody', async () => {
+      assert.equal((await late('allow')).outcome.kind, 'answered');
+    });
+  });
+
+  it('asks again where the yes of the round before was given under another rule', async () => {
+    for (const [given, asks] of [
+      ['writing', false],
+      ['writing once', true],
+    ] as const) {
+      const told: string[] = [];
+      const plane = fakePlane(told, { consent: { kind: 'approved', by: 'op' } });
+      const kept: unknown[] = [];
+      const outcome = await handleCall(arrival('write'), {
+        ...plane,
+        rounds: {
+          resume: (call) => ({ ...call, approved: { kind: 'approved', by: 'ana', rule: given } }),
+          pause: (_call, answer, agreed) => {
+            kept.push(agreed);
+            return answer;
+          },
+        },
+      });
+      assert.equal(outcome.kind, 'answered');
+      assert.equal(told.includes('ask'), asks, given);
+      // The next round is told under which rule somebody agreed.
+      assert.deepEqual(kept, [{ kind: 'approved', by: asks ? 'op' : 'ana', rule: 'writing' }]);
+    }
+  });
+
   it('goes on when the child was only started meanwhile', async () => {
     let asked = 0;
     const plane = fakePlane([], {
@@ -447,6 +513,21 @@ describe('the life of a call', () => {
     const outcome = await handleCall(arrival('read'), fakePlane([], { blocks: 'out' }));
     assert.ok(outcome.kind === 'refused');
     assert.deepEqual(outcome.why, blocked);
+  });
+
+  it('ends a session whose greeting may not go out: nobody is told its id', async () => {
+    const hello = (): Arrival => ({
+      ...arrival('read'),
+      message: { kind: 'request', id: 1, method: 'initialize', params: '{}' as JsonText },
+    });
+    for (const [blocks, ends] of [
+      ['out', true],
+      [undefined, false],
+    ] as const) {
+      const told: string[] = [];
+      await handleCall(hello(), fakePlane(told, blocks === undefined ? {} : { blocks }));
+      assert.equal(told.includes('session s ends'), ends);
+    }
   });
 
   it('hands a question back without going out, when the caller has to come again', async () => {

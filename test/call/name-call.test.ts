@@ -5,6 +5,7 @@ import { endsHere } from '../../src/call/ends-here.ts';
 import { judgedOf, nameCall, opensSession } from '../../src/call/name-call.ts';
 import type { Arrival, Call, Target } from '../../src/domain/call.ts';
 import { Fault, type FaultCode } from '../../src/domain/faults.ts';
+import type { Era } from '../../src/domain/era.ts';
 import type { Message } from '../../src/domain/message.ts';
 import { decide } from '../../src/policy/decide.ts';
 import { Halt } from '../../src/domain/halt.ts';
@@ -18,7 +19,11 @@ const session = { id: 's', principal: me, server: 'fx', era: 'legacy', agreed: u
 
 const judge = (orders: Orders, call: Call) => decide(orders, judgedOf(call), quiet.facts);
 
-function name(message: Message, toolOf: () => string | undefined = () => undefined): Call {
+function name(
+  message: Message,
+  toolOf: () => string | undefined = () => undefined,
+  era: Era = 'legacy',
+): Call {
   const arrival: Arrival = {
     id: 'c-1',
     at: 5,
@@ -28,12 +33,12 @@ function name(message: Message, toolOf: () => string | undefined = () => undefin
     sessionId: undefined,
     userAgent: undefined,
     message,
-    era: 'legacy',
+    era,
     mirror: undefined,
     halt: new Halt(),
     outlet: { send: () => 'sent' },
   };
-  return nameCall(arrival, me, session, { toolOf });
+  return nameCall(arrival, me, { ...session, era }, { toolOf });
 }
 
 const request = (method: string, params?: object): Message => ({
@@ -48,9 +53,9 @@ const notice = (method: string, params?: object): Message => ({
   params: params === undefined ? undefined : encode(params),
 });
 
-const refuses = (message: Message, code: FaultCode): void => {
+const refuses = (message: Message, code: FaultCode, era: Era = 'legacy'): void => {
   assert.throws(
-    () => name(message),
+    () => name(message, undefined, era),
     (reason) => reason instanceof Fault && reason.code === code,
   );
 };
@@ -145,6 +150,14 @@ describe('a call is refused', () => {
       { type: 'ref/prompt', uri: 'a' },
     ])
       refuses(request('completion/complete', { ref }), 'BAD_PARAMS');
+  });
+  test('when what it names has a look-alike beside it that some server takes', () => {
+    for (const more of [{ Name: 'denied' }, { Type: 'ref/resource' }, { URI: 'x://denied' }]) {
+      const ref = { type: 'ref/prompt', name: 'p', ...more };
+      refuses(request('completion/complete', { ref }), 'BAD_PARAMS');
+    }
+    for (const more of [{ ResourceSubscriptions: ['x://denied'] }, { taskids: ['theirs'] }])
+      refuses(request('subscriptions/listen', { notifications: more }), 'BAD_PARAMS', 'modern');
   });
   test('when its params are a list', () => refuses(request('ping', []), 'BAD_PARAMS'));
 });

@@ -190,6 +190,16 @@ describe('a session that mcpd remembers', () => {
     }
   });
 
+  it('is not ended when nobody may hear its greeting: its client knows it, and comes again', () => {
+    const records = new Kept();
+    const { id } = opened(run(records));
+    const next = run(records);
+    const session = back(next, id);
+    assert.ok(session);
+    next.store.disown(session);
+    assert.deepEqual([next.store.count, records.all.size, next.ended], [1, 1, []]);
+  });
+
   it('sleeps on when it was put back, and takes a place only while it is awake', () => {
     const records = new Kept();
     const { id } = opened(run(records));

@@ -141,6 +141,31 @@ describe('records of sessions', () => {
     table.close();
   });
 
+  it('that began and ended while the file cannot be written are forgotten, and reading it is no news', () => {
+    const path = placeOf();
+    const { table, database, troubles } = tableAt(path);
+    table.put('kept', of('alice'), 1);
+    table.flush();
+    database.all('PRAGMA query_only = ON');
+    for (let at = 0; at < 50; at++) {
+      table.put(`m${at}`, of('alice'), 2);
+      table.remove([`m${at}`]);
+      assert.equal(table.find(`m${at}`), undefined);
+    }
+    table.remove(['kept']);
+    assert.equal(troubles.length, 1);
+    database.all('PRAGMA query_only = OFF');
+    const removed: unknown[] = [];
+    const run = database.run.bind(database);
+    database.run = (sql, ...values) => (
+      sql.startsWith('DELETE') && removed.push(values[0]),
+      run(sql, ...values)
+    );
+    table.flush();
+    assert.deepEqual([removed, rowsAt(path), troubles.at(-1)], [['kept'], 0, undefined]);
+    table.close();
+  });
+
   it('that nobody can write down do not fill the memory', () => {
     const path = placeOf();
     const { table, database } = tableAt(path);

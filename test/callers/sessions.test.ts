@@ -62,6 +62,17 @@ describe('a session that stands before it is initialized', () => {
     assert.notEqual(store.resolve(alice, initialize(session.id)), session);
   });
 
+  it('is not ended when nobody may hear its greeting, as another one is: its client holds its stream', () => {
+    const { store, ended } = storeOf();
+    const known = store.open(alice, 'fx');
+    const fresh = store.resolve(alice, initialize(undefined));
+    for (const session of [known, fresh]) {
+      store.agree(callIn(session), agreedOn('2024-11-05'));
+      store.disown(session);
+    }
+    assert.deepEqual([store.count, ended], [1, [fresh.id]]);
+  });
+
   it('is nobody else’s, and of no other server', () => {
     const { store } = storeOf();
     const session = store.open(alice, 'fx');

@@ -231,6 +231,19 @@ test('a guesser is told that it is too much; its neighbour with something good i
   assert.equal(await refusal(one, bearer('bad'), { ...at, remote: '10.0.0.2' }), 'UNAUTHENTICATED');
 });
 
+test('whoever is looked at again is told what its credential is worth, and counts for nothing', async () => {
+  const one = house();
+  const again = { ...at, again: true };
+  for (let i = 0; i < 50; i++)
+    assert.equal(await refusal(one, bearer(`taken back ${i}`), again), 'UNAUTHENTICATED');
+  assert.equal(one.checked.length, 50);
+  for (let i = 0; i < 3; i++) assert.equal(await refusal(one, bearer('bad')), 'UNAUTHENTICATED');
+  assert.equal(await refusal(one, bearer('bad')), 'TOO_MANY');
+  for (const credentials of [bearer('taken back'), bearer(key('EEEEEEEE'))])
+    assert.equal(await refusal(one, credentials, again), 'UNAUTHENTICATED');
+  assert.equal(await refusal(one, bearer('good'), again), 'let in');
+});
+
 test('no issuer is asked for a guesser, beyond one question a second', async () => {
   const one = house();
   for (let i = 0; i < 50; i++) await refusal(one, bearer(`bad ${i}`));

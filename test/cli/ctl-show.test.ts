@@ -311,3 +311,35 @@ test('an approval without a known effect is shown', () => {
   };
   assert.match(shown('approvals', { approvals: [question] }), /k7/);
 });
+
+test('approvals says what was cut or left out and where all of it is; one by its id is shown whole', () => {
+  const long = 'x'.repeat(5000);
+  const question = {
+    id: 'k7',
+    askedAt: '2027-01-15T08:00:00.000Z',
+    expiresAt: '2027-01-15T08:01:00.000Z',
+    callId: 'c9',
+    caller: 'ana',
+    server: 'files',
+    method: 'tools/call',
+    target: { kind: 'tool', name: 'write' },
+    rule: 'writes',
+    effect: null,
+    argsText: `{"arguments":{"text":"${long}"}}`,
+    argsSha256: 'aa',
+    channels: ['operator'],
+    approvalsNeeded: 1,
+    approvedBy: [],
+    leaseMsMax: 0,
+    leaseSame: [],
+    cutBytes: 0,
+  };
+  const cut = { ...question, argsText: `{"arguments":{"text":"${long}`, cutBytes: 77 };
+  const listed = shown('approvals', { approvals: [cut, question], leftOut: 3 });
+  assert.match(listed, /arguments {2}5022 characters, and 77 bytes more that are not shown here, sha256 aa/);
+  assert.match(listed, /3 more calls wait/);
+  assert.match(listed, /To see one whole: mcpd ctl approvals ID/);
+  const whole = shown('approvals', { id: 'k7', approvals: [question], leftOut: 0 });
+  assert.ok(whole.includes(long));
+  assert.doesNotMatch(whole, /CUT|not shown/);
+});

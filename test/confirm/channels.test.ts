@@ -3,6 +3,7 @@ import { describe, it, test } from 'node:test';
 import { leaseOf, stillNeeded } from '../../src/confirm/votes.ts';
 import type { Call } from '../../src/domain/call.ts';
 import type { Consent } from '../../src/domain/decision.ts';
+import { encode } from '../../src/protocol/codec.ts';
 import {
   accepted,
   again,
@@ -62,6 +63,21 @@ describe('who is asked', () => {
     assert.deepEqual(call.sent, []);
     const huge = calling({ args: { text: 'x'.repeat(80_000) } });
     assert.match(reasonIn(ask(huge, confirm([ticket]))), /too long to be shown to you/);
+  });
+
+  it('an operator is shown the whole call or nothing, too: two large ones must not hide all the others', () => {
+    const { ask, gate } = setUp();
+    const sized = (length: number) => calling({ args: { text: '"'.repeat(length) } });
+    assert.match(reasonIn(ask(sized(140_000), confirm())), /too long to be shown to the operator .*shorter$/);
+    void ask(sized(120_000), confirm());
+    // What a form leaves out is on the operator's screen: the state of the server goes out as well.
+    const state = calling({ params: encode({ name: 'write', requestState: 'x'.repeat(300_000) }) });
+    assert.match(reasonIn(ask(state, confirm())), /too long to be shown to the operator/);
+    void ask(sized(140_000), confirm([webhook('chat'), operator]));
+    assert.deepEqual(
+      gate.list().map(({ channels }) => channels),
+      [['operator'], ['webhook:chat']],
+    );
   });
 
   it('the form shows what goes out, escaped, without secrets', () => {
@@ -195,6 +211,38 @@ describe('dual control', () => {
     assert.deepEqual(await waiting, { kind: 'approved', by: 'caller:alice, root' });
   });
 
+  it('counts no yes of the caller where the rule does not ask the caller, by whatever way it comes', async () => {
+    const { ask, gate, last } = setUp();
+    const asking = ask(calling({ who: 'Ana' }), two(operator, webhook('chat')));
+    const { id } = last();
+    for (const own of ['webhook:chat/ana', 'ana', 'ANA']) {
+      const answered = gate.answer(id, yes(own));
+      assert.match(
+        answered.kind === 'refused' ? answered.reason : '',
+        /2 .*none of them is its caller's/,
+        own,
+      );
+    }
+    assert.deepEqual(gate.list()[0]?.approvedBy, []);
+    // Somebody who only says that they are somebody else is one like all who do; who says that they are the caller is believed.
+    assert.equal(gate.answer(id, { ...yes('ana'), person: 'whoever holds the token' }).kind, 'refused');
+    assert.equal(gate.answer(id, yes('webhook:chat/bob')).kind, 'counted');
+    assert.equal(gate.answer(id, yes('root')).kind, 'taken');
+    assert.deepEqual(await asking, { kind: 'approved', by: 'webhook:chat/bob, root' });
+  });
+
+  it('takes the no of the caller all the same, and the yes where one is enough or the rule asks them', async () => {
+    const { ask, gate, last } = setUp();
+    const declined = ask(calling({ who: 'ana' }), two(webhook('chat')));
+    assert.equal(gate.list().length, 1);
+    assert.equal(gate.answer(gate.list()[0]?.id ?? '', no('webhook:chat/ana')).kind, 'taken');
+    assert.equal((await declined).kind, 'declined');
+    void ask(calling({ who: 'ana' }), confirm([operator]));
+    assert.equal(gate.answer(last().id, yes('ana')).kind, 'taken');
+    void ask(calling({ who: 'ana' }), two(operator, caller));
+    assert.equal(gate.answer(last().id, yes('ana')).kind, 'counted');
+  });
+
   it('waits with the call that came again, and ends with it', async () => {
     const bench = setUp();
     const permit = two(caller, operator);
@@ -319,6 +367,60 @@ describe('a yes for further calls', () => {
     gate.answer(last().id, yes('ann', 4000));
     assert.equal(gate.leases()[0]?.by, 'root, ann');
     assert.equal(gate.leases()[0]?.expiresAt, 1_004_000);
+  });
+
+  it('does not overrule the no of the user whose call it was given for', async () => {
+    const either = confirm([caller, operator], { leaseMsMax: 60_000 });
+    const { ask, gate, last, mark } = setUp();
+    const call = calling({ era: 'modern' });
+    void ask(call, either);
+    const its = mark();
+    gate.answer(last().id, yes('root', 60_000));
+    assert.equal(gate.leases().length, 1);
+    const said = (consent: Consent | Promise<Consent>) =>
+      consent instanceof Promise ? 'waits' : consent.kind;
+    assert.equal(said(ask(again(call, its, { action: 'decline' }), either)), 'declined');
+    // The question is gone by now; a no that is said once more is no yes either.
+    assert.equal(said(ask(again(call, its, { action: 'decline' }), either)), 'awaiting');
+    assert.equal(said(ask(calling({ era: 'modern' }), either)), 'approved');
+  });
+
+  it('does not overrule the no of an operator to a question that waited when it was given', async () => {
+    const either = confirm([caller, operator], { leaseMsMax: 60_000 });
+    const { ask, gate, last, mark } = setUp();
+    const call = calling({ era: 'modern' });
+    void ask(call, either);
+    const its = mark();
+    gate.answer(last().id, no('root'));
+    void ask(calling({ era: 'modern' }), either);
+    gate.answer(last().id, yes('root', 60_000));
+    assert.equal((ask(again(call, its), either) as Consent).kind, 'declined');
+  });
+
+  it('lets one question pay for one call, however often its state is sent at once', () => {
+    const either = confirm([caller, operator], { leaseMsMax: 60_000 });
+    const { ask, gate, last, mark } = setUp();
+    const call = calling({ era: 'modern' });
+    void ask(call, either);
+    const its = mark();
+    gate.answer(last().id, yes('root', 60_000));
+    const sent = [1, 2, 3].map(() => again(call, its));
+    // All of them stand in line with the one question, and none was charged.
+    for (const it of sent) assert.ok(gate.continues(it, either, orders()));
+    assert.equal((ask(sent[0] as Call, either) as Consent).kind, 'approved');
+    for (const it of sent.slice(1)) assert.throws(() => ask(it, either), { code: 'STALE_STATE' });
+  });
+
+  it('is not asked where a user says no to a question with which a call waits already', async () => {
+    const two = confirm([caller, operator], { approvals: 2, leaseMsMax: 60_000 });
+    const { ask, mark } = setUp();
+    const call = calling({ era: 'modern' });
+    void ask(call, two);
+    const its = mark();
+    const waiting = ask(again(call, its), two);
+    assert.equal(await settled(waiting), false);
+    assert.equal((ask(again(call, its, { action: 'decline' }), two) as Consent).kind, 'declined');
+    assert.equal((await waiting).kind, 'declined');
   });
 
   it('shows what it is for, without secrets', async () => {

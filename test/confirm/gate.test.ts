@@ -63,6 +63,14 @@ test('a yes lets one call go, once, however often and quickly it is given', asyn
   assert.deepEqual([gate.list().length, timers.size], [0, 0]);
 });
 
+test('a question that waits is found by its id as people type it', () => {
+  const { gate, last, ask } = setUp();
+  void ask(call(), confirm);
+  void ask(call(), confirm);
+  assert.deepEqual(gate.list(` ${last().id.toUpperCase()} `), [last()]);
+  assert.deepEqual(gate.list('none'), []);
+});
+
 test('a yes given for one call does not work for another', async () => {
   const { gate, last, ask } = setUp();
   const first = ask(call(), confirm);

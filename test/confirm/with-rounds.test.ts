@@ -104,7 +104,7 @@ describe('a question in the answer of its call', () => {
 
   it('in the middle of a call of several rounds carries the server’s own state and answers through', async () => {
     const { rounds, arrive } = house();
-    const yes = { kind: 'approved', by: 'ana' } as const;
+    const yes = { kind: 'approved', by: 'ana', rule: 'writes' } as const;
     const first = calling(modern);
     for (const held of [undefined, 'a call']) {
       const text = encode({

@@ -50,6 +50,7 @@ function planeOf(stage: Stage, tool: string): DataPlane {
     sessions: {
       resolve: () => session,
       agree: () => undefined,
+      disown: () => undefined,
       reachedBy: () => [session],
       standing: () => ({
         send: (text) => {

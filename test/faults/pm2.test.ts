@@ -12,6 +12,7 @@ import {
   processes,
   projectRoot,
   rawEnv,
+  childMark,
   readOr,
   rule,
   serving,
@@ -120,7 +121,7 @@ describe('PM2 reloads it under load', { timeout: isWhole ? 1_800_000 : 110_000 }
           await until('calls are answered', () => load.answers >= seen + 15, 600);
         };
         const marked = (): number[] => {
-          const mark = `SUPERVISED_BY=${readOr(join(daemon.state, 'child-cookie'), '').trim()}`;
+          const mark = `SUPERVISED_BY=${childMark(daemon.state)}`;
           return processes().filter(
             (pid) => alive(pid) && readOr(`/proc/${pid}/environ`, '').split('\0').includes(mark),
           );

@@ -199,6 +199,10 @@ describe('a stream on a child of the legacy era', () => {
     assert.deepEqual(room.told, ['+', '+', '-']);
     room.followers.hear('k', news('notifications/tools/list_changed'));
     assert.deepEqual([room.heard(one.asked), room.heard(two.asked)], [[], ['tools/list_changed']]);
+    // Without a child: all of them, because the server is taken away.
+    room.followers.end();
+    assert.equal(resultOf(await two.answer)['resultType'], 'complete');
+    assert.deepEqual(room.told, ['+', '+', '-', '-']);
   });
 });
 

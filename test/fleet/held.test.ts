@@ -500,6 +500,43 @@ describe('a call in rounds under a policy that changes', () => {
     await assert.rejects(stage.resume({}).answer, fault('ORDERS_CHANGED'));
   });
 
+  it('is left to its next round when a credential has run out meanwhile, and nobody else notices', async () => {
+    const stage = new Stage();
+    let isRevoked = false;
+    const stands = () => {
+      if (!isRevoked) return true;
+      throw new Fault('UNAUTHENTICATED', { detail: 'a revoked key' });
+    };
+    const { answer } = await stage.begin({ stands });
+    stage.say({ id: 'c', ...roots });
+    await answer;
+    isRevoked = true;
+    stage.held.recheck();
+    await turn();
+    assert.deepEqual([stage.written('notifications/cancelled').length, stage.over], [0, 0]);
+    isRevoked = false;
+    stage.say({ id: 1, result: { late: true } });
+    assert.deepEqual(resultOf(await stage.resume({}).answer), { late: true });
+  });
+
+  it('is stopped at once where it is meant, if no round is under way', async () => {
+    const stage = new Stage();
+    const { asked, answer } = await stage.begin();
+    const seen: unknown[] = [];
+    const isMeant = (call: unknown) => seen.push(call) > 0;
+    assert.equal(stage.held.halt(isMeant, 'switched off by the operator'), false, 'its own signal stops it');
+    stage.say({ id: 'c', ...roots });
+    await answer;
+    assert.equal(
+      stage.held.halt(() => false, 'switched off by the operator'),
+      false,
+    );
+    assert.equal(stage.held.halt(isMeant, 'switched off by the operator'), true);
+    await turn();
+    assert.deepEqual([stage.written('notifications/cancelled').length, seen], [1, [asked.call]]);
+    assert.equal(stage.held.halt(isMeant, 'switched off by the operator'), false, 'once');
+  });
+
   it('is left alone by that while a round is under way: then the switch itself reaches it', async () => {
     const stage = new Stage();
     const { answer } = await stage.begin({ stands: () => false === stage.lines.length > 1 });

@@ -57,6 +57,20 @@ describe('subscriptions to a child that several sessions share', () => {
     await assert.rejects(stream, fault('CANCELLED'));
   });
 
+  it('a stream of a modern client ends in good order when its server is taken away', async () => {
+    const running = fleets.start([
+      'answers',
+      { args: [puppet], sharing: 'all', protocol: 'legacy', env: { PUPPET_ERA: 'legacy' } },
+    ]);
+    await running.fleet.waitReady(10_000);
+    const filter = { notifications: { toolsListChanged: true } };
+    const { pass, call } = modern({ method: 'subscriptions/listen', params: filter });
+    const stream = running.fleet.forward(pass);
+    await until(() => running.upcalls.some(({ callId }) => callId === call.id));
+    await running.fleet.stop();
+    assert.equal(resultOf(await stream)['resultType'], 'complete');
+  });
+
   it('a session that ends gives back what only it followed', async () => {
     const running = shared();
     const [ana, bob] = await pair(running);

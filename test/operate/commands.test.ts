@@ -78,6 +78,16 @@ describe('disable-tool', () => {
     assert.equal(elsewhere.halt.reason, undefined);
   });
 
+  test('stops with --now also what became a task of the tool, and a stream that follows one', async () => {
+    const task = { ...callTo('files', 'x'), target: { kind: 'task', id: '1', tool: 'write_file' } } as const;
+    const target = { kind: 'subscription', uris: [], tools: ['read_file', 'write_file'] } as const;
+    const stream = { ...callTo('files', 'x'), target };
+    const other = { ...callTo('files', 'x'), target: { kind: 'task', id: '2', tool: 'read_file' } } as const;
+    plane.calls.push(task, stream, other);
+    assert.equal((await order('disable-tool', { tool: 'files/write_file', now: true }))['stopped'], 2);
+    assert.equal(other.halt.reason, undefined);
+  });
+
   test('swaps the orders before it stops what is under way, so that nothing slips between', async () => {
     await order('disable-tool', { tool: 'files/write_file', now: true });
     assert.deepEqual(plane.told, ['orders d1+1', 'halt 0', 'record done']);
@@ -297,8 +307,51 @@ describe('approve and deny', () => {
         askedAt: '2027-01-15T07:59:50.000Z',
         expiresAt: '2027-01-15T08:00:50.000Z',
         expiresInMs: 50_000,
+        cutBytes: 0,
       },
     ]);
+    assert.equal(reply['leftOut'], 0);
+  });
+
+  const replyBytesMax = 8 * 1024 * 1024;
+  type Row = { readonly id: string; readonly argsText: string; readonly cutBytes: number };
+  const rowsOf = (reply: Reply) => reply['approvals'] as readonly Row[];
+  const large = '"\\'.repeat(120_000);
+  const argsText = JSON.stringify({ name: 'write_file', arguments: { text: large } });
+
+  test('approvals cuts what is large, says so, and shows one of them whole', async () => {
+    const uri = `file:///${'x'.repeat(200_000)}`;
+    const many = Array.from({ length: 64 }, (_, at) => ({ ...question, id: `q${at}`, argsText }));
+    const last = { ...question, id: 'zz', argsText, target: { kind: 'resource', uri } };
+    Object.assign(plane.gate, {
+      list: (typed?: string) => [...many, last].filter(({ id }) => typed === undefined || typed === id),
+    });
+    const reply = await order('approvals');
+    assert.ok(Buffer.byteLength(JSON.stringify(reply)) < replyBytesMax);
+    assert.deepEqual([rowsOf(reply).length, reply['leftOut']], [65, 0]);
+    for (const row of rowsOf(reply)) {
+      assert.ok(argsText.startsWith(row.argsText) && row.argsText.length <= 16_384);
+      assert.equal(row.cutBytes, argsText.length - row.argsText.length);
+    }
+    assert.match(JSON.stringify(rowsOf(reply).at(-1)), /"uri":"file:.{900,1000}…\[CUT: .* of 200008 /);
+    const one = await order('approvals', { id: 'zz' });
+    assert.equal(one['id'], 'zz');
+    assert.deepEqual(
+      rowsOf(one).map((row) => [row.id, row.argsText === argsText, row.cutBytes]),
+      [['zz', true, 0]],
+    );
+    assert.ok(JSON.stringify(one).includes(uri));
+    assert.equal(code(await order('approvals', { id: 'none' })), 'NOT_FOUND');
+  });
+
+  test('approvals fits on its line however many wait, and says how many it left out', async () => {
+    const effect = 'x'.repeat(2000);
+    const many = Array.from({ length: 10_000 }, (_, at) => ({ ...question, id: `q${at}`, argsText, effect }));
+    Object.assign(plane.gate, { list: () => many });
+    const reply = await order('approvals');
+    assert.ok(Buffer.byteLength(JSON.stringify(reply)) < replyBytesMax);
+    assert.ok(rowsOf(reply).length > 1000);
+    assert.equal(rowsOf(reply).length + (reply['leftOut'] as number), 10_000);
   });
 });
 

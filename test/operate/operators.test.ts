@@ -18,8 +18,9 @@ afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 const path = () => join(dir, 'operators.json');
 const now = Date.parse('2026-11-21T12:00:00Z');
+const held = () => undefined;
 const add = (name: string, role: Role = 'approver', expiresAtMs?: number) =>
-  addOperator(dir, { name, role, expiresAtMs }, now);
+  addOperator(dir, { name, role, expiresAtMs }, now, held);
 const refused = (pattern: RegExp) => (reason: unknown) => {
   assert.ok(reason instanceof Fault);
   assert.equal(reason.code, 'CONFIG_INVALID');
@@ -180,19 +181,31 @@ describe('operators.json', () => {
       assert.equal(personOf(dir, wrong, now), undefined);
     assert.ok(personOf(dir, token, now + 999));
     assert.equal(personOf(dir, token, now + 1000), undefined);
-    assert.equal(revokeOperator(dir, 'ana', now), 'revoked');
+    assert.equal(revokeOperator(dir, 'ana', now, held), 'revoked');
     assert.equal(personOf(dir, token, now), undefined);
-    assert.equal(revokeOperator(dir, 'ana', now), 'already');
-    assert.equal(revokeOperator(dir, 'bob', now), 'unknown');
+    assert.equal(revokeOperator(dir, 'ana', now, held), 'already');
+    assert.equal(revokeOperator(dir, 'bob', now, held), 'unknown');
   });
 
   test('gives one good token to a person, and a new one after the old is gone', () => {
     add('ana');
     assert.throws(() => add('ana'), refused(/mcpd operator revoke ana/));
-    revokeOperator(dir, 'ana', now);
+    revokeOperator(dir, 'ana', now, held);
     const { token } = add('ana', 'viewer');
     assert.equal(personOf(dir, token, now)?.role, 'viewer');
     assert.equal(listOperators(dir).length, 2);
+  });
+
+  test('is not written by a command whose lock another one has taken', () => {
+    add('ana');
+    const before = readFileSync(path(), 'utf8');
+    const taken = () => {
+      throw new Fault('CONFIG_INVALID', { detail: 'taken by another command' });
+    };
+    const bob = { name: 'bob', role: 'viewer', expiresAtMs: undefined } as const;
+    assert.throws(() => addOperator(dir, bob, now, taken), refused(/taken by another/));
+    assert.throws(() => revokeOperator(dir, 'ana', now, taken), refused(/taken by another/));
+    assert.equal(readFileSync(path(), 'utf8'), before);
   });
 
   test('refuses names that could pass for somebody else', () => {

@@ -184,6 +184,9 @@ describe('a message', () => {
     '{"jsonrpc":"2.0","id":1,"Method":"tools/call","method":"ping"}',
     '{"jsonrpc":"2.0","id":1,"method":"tools/call","PARAMS":{}}',
     '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","Name":"b"}}',
+    '{"jsonrpc":"2.0","id":1,"method":"tasks/result","params":{"taskId":"a","TaskId":"b"}}',
+    '{"jsonrpc":"2.0","id":1,"method":"completion/complete","params":{"ref":{},"Ref":{}}}',
+    '{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{},"NOTIFICATIONS":{}}}',
     '{"jsonrpc":"2.0","id":1,"method":"tools/call","param\\u017f":{}}',
     '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"na\\u006de":"a","ta\\u017fk":{}}}',
   ]) {

@@ -14,7 +14,7 @@ const parts = {
   ordersVersion: () => 'v1',
   bindingOf: () => 'digest@child',
 };
-const ana = { kind: 'approved', by: 'ana' } as const;
+const ana = { kind: 'approved', by: 'ana', rule: 'writes' } as const;
 
 function callWith(params: JsonText): Call {
   const session = sampleSession({ era: 'modern' });
@@ -76,7 +76,10 @@ test('after a restart somebody is asked again', () => {
 test('where nobody had to agree, a server without state gets none', () => {
   const rounds = new Rounds(parts);
   const answer = asks();
-  assert.equal(rounds.pause(callWith(params), answer, { kind: 'approved', by: 'policy' }), answer);
+  assert.equal(
+    rounds.pause(callWith(params), answer, { kind: 'approved', by: 'policy', rule: 'reads' }),
+    answer,
+  );
 });
 
 test('a yes is none in a round under another policy, for another definition, or in another child', () => {

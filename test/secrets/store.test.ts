@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync, statSync, symlinkSync } from 'node:fs';
+import { readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { OpenKeychain } from '../../src/secrets/keychain.ts';
@@ -48,6 +48,32 @@ test('two commands at once lose nothing', async (t) => {
   const all = Array.from({ length: 8 }, (_, index) => `n${index}`);
   await Promise.all(all.map((name) => setSecret(name, 'hunter2', names, keychainOf(held))));
   assert.deepEqual(await namesIn(names), all);
+});
+
+test('a command that stood still until another took its lock stores and lists nothing', async (t) => {
+  const names = join(scratch(t), 'names');
+  const held = new Map<string, string>();
+  await setSecret('first', 'hunter2', names, keychainOf(held), at);
+  const taken = () => writeFileSync(`${names}.lock`, '1 another command');
+  const before = readFileSync(names, 'utf8');
+  const late: readonly OpenKeychain[] = [
+    (ask) => (taken(), keychainOf(held)(ask)),
+    async (ask) => {
+      const result = await keychainOf(held)(ask);
+      taken();
+      return result;
+    },
+  ];
+  for (const open of late)
+    for (const change of [
+      () => setSecret('late', 'hunter2', names, open, at),
+      () => removeSecret('first', names, open),
+    ]) {
+      await assert.rejects(change(), { code: 'CONFIG_INVALID', detail: /was taken by another command/ });
+      assert.equal(readFileSync(names, 'utf8'), before);
+      rmSync(`${names}.lock`);
+    }
+  assert.equal(await setSecret('late', 'hunter2', names, keychainOf(held), at), 'stored');
 });
 
 test('a name that would not survive a list or a reference is refused', async (t) => {

@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   readFileSync,
   readdirSync,
   renameSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -205,6 +207,34 @@ test('an entry cannot be left out, put back, renamed, copied or brought from ano
   // How it is written does not count.
   writeFileSync(path, JSON.stringify(good));
   assert.equal(await vaultIn(dir).check(), 2);
+});
+
+test('a command that stood still until another took its lock writes nothing over what that one stored', async (t) => {
+  const dir = scratch(t);
+  const source = { kind: 'passphrase' } as const;
+  const open = (more: Partial<VaultParts> = {}) =>
+    vaultIn(dir, { source, passphrase: async () => 'correct horse battery', ...more });
+  const path = join(dir, 'vault.json');
+  await open().set('first', 'hunter2');
+  // As though it was suspended for longer than a lock is believed.
+  const taken = () => writeFileSync(`${path}.lock`, '1 another command');
+  const before = readFileSync(path, 'utf8');
+  const setting = open({ wallMs: () => (taken(), at) }).set('late', 'hunter2');
+  await assert.rejects(setting, refusedWith('CONFIG_INVALID', /was taken by another command/, /again/));
+  assert.equal(readFileSync(path, 'utf8'), before);
+  assert.equal(
+    readFileSync(`${path}.lock`, 'utf8'),
+    '1 another command',
+    'and the lock is left to its holder',
+  );
+  rmSync(`${path}.lock`);
+
+  const removing = open().remove('first');
+  // It holds the lock while it makes its key.
+  while (!existsSync(`${path}.lock`)) await new Promise(setImmediate);
+  taken();
+  await assert.rejects(removing, refusedWith('CONFIG_INVALID', /was taken by another command/));
+  assert.equal(readFileSync(path, 'utf8'), before);
 });
 
 test('a damaged file is never an empty one', async (t) => {

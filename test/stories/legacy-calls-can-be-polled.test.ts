@@ -13,7 +13,7 @@ import {
   Wire,
   type SeenEvent,
 } from '../front/legacy-wire.ts';
-import { serving, TestDaemon } from '../support/daemon.ts';
+import { serving, TestDaemon, until } from '../support/daemon.ts';
 
 /** Comes back until the answer to a call is there; every connection’s events. */
 async function poll(wire: Wire, first: Response, id: unknown): Promise<SeenEvent[][]> {
@@ -98,6 +98,72 @@ describe('a call that takes longer than poll_after', () => {
     await wire.call(2, 'change_tools');
     assert.equal((await standing.message()).method, 'notifications/tools/list_changed');
     await standing.leave();
+  });
+});
+
+describe('a call with poll_after that is under way when mcpd is asked to stop', () => {
+  /** The time to come back that clients are told. */
+  const retryMs = 1_000;
+  const polled = () =>
+    TestDaemon.start({
+      servers: { fx: serving('answers', everything) },
+      daemon: '[sessions]\npoll_after = "1s"\n',
+    });
+  const draining = (daemon: TestDaemon) =>
+    until('it drains', async () => (await fetch(`${daemon.url}/readyz`)).status === 503);
+
+  it('is not let go any more, because its client could not come back', async () => {
+    await using daemon = await polled();
+    const wire = await Wire.open(daemon);
+    const answering = wire.call(1, 'slow', { ms: 2500 });
+    await until('it is under way', async () => (await daemon.ctl('status'))['callsInFlight'] === 1);
+    const ended = daemon.end();
+    const response = await answering;
+    assert.equal(response.headers.get('content-type'), 'application/json');
+    assert.equal(textOf((await response.json()) as Rpc), 'done');
+    assert.equal(await ended, 0);
+  });
+
+  it('is answered to a client that was let go before, comes back, and is then held on', async () => {
+    await using daemon = await polled();
+    const wire = await Wire.open(daemon);
+    const standing = new Events(await wire.get());
+    const [first = []] = [await new Events(await wire.call(1, 'slow', { ms: 4000 })).rest()];
+    const ended = daemon.end();
+    await draining(daemon);
+    const rest = await new Events(await wire.get(first.at(0)?.id)).rest();
+    assert.equal(textOf(answerIn(rest, 1)), 'done');
+    await standing.leave();
+    assert.equal(await ended, 0);
+  });
+
+  it('is kept for a client that is about to come back when its answer is there', async () => {
+    await using daemon = await polled();
+    const wire = await Wire.open(daemon);
+    const [first = []] = [await new Events(await wire.call(1, 'slow', { ms: 1300 })).rest()];
+    const ended = daemon.end();
+    await new Promise((resolve) => setTimeout(resolve, retryMs));
+    const rest = await new Events(await wire.get(first.at(0)?.id)).rest();
+    assert.equal(textOf(answerIn(rest, 1)), 'done');
+    assert.equal(await ended, 0);
+  });
+
+  it('is all that can be come back for: nothing else is opened, and no client is told that its session is over', async () => {
+    await using daemon = await polled();
+    const wire = await Wire.open(daemon);
+    const reading = new Events(await wire.get());
+    const { id: heard } = await reading.one();
+    const answering = wire.call(1, 'slow', { ms: 2500 });
+    await until('it is under way', async () => (await daemon.ctl('status'))['callsInFlight'] === 1);
+    const ended = daemon.end();
+    await draining(daemon);
+    const other = new Wire(daemon, 'fx', daemon.key, 'nobody-has-this', '2025-11-25');
+    for (const get of [wire.get(), wire.get(heard), wire.get('made.up.id'), other.get(heard)]) {
+      const { status, headers } = await get;
+      assert.deepEqual([status, headers.get('retry-after')], [503, '5']);
+    }
+    assert.equal((await answering).status, 200);
+    assert.equal(await ended, 0);
   });
 });
 

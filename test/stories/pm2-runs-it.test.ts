@@ -13,6 +13,7 @@ import {
   post,
   processes,
   projectRoot,
+  childMark,
   readOr,
   rule,
   run,
@@ -214,7 +215,7 @@ describe('PM2 runs it', { timeout: 100_000 }, () => {
 
   /** Every server process of this state directory, whichever daemon started it. */
   const children = (): number[] => {
-    const mark = readOr(join(daemon.state, 'child-cookie'), '').trim();
+    const mark = childMark(daemon.state);
     assert.notEqual(mark, '');
     return processes().filter((pid) => alive(pid) && readOr(`/proc/${pid}/environ`, '').includes(mark));
   };

@@ -261,7 +261,7 @@ export class TestDaemon {
     const late = setTimeout(() => this.child?.kill('SIGKILL'), 20_000);
     await exit;
     clearTimeout(late);
-    const mark = readOr(join(this.state, 'child-cookie'), '').trim();
+    const mark = childMark(this.state);
     for (const pid of mark === '' ? [] : processes()) {
       if (pid !== process.pid && readOr(`/proc/${pid}/environ`, '').includes(mark)) endNow(pid);
     }
@@ -538,6 +538,11 @@ export function processes(): number[] {
 }
 
 /** The text of a file; something else when there is none. */
+/** What marks the children of a daemon; empty before its first start. */
+export function childMark(stateDir: string): string {
+  return readOr(join(stateDir, 'child-cookie'), '').split(/\s/)[0] ?? '';
+}
+
 export function readOr(path: string, otherwise: string): string {
   try {
     return readFileSync(path, 'utf8');

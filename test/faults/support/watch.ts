@@ -8,6 +8,7 @@ import {
   parentOf,
   processes,
   projectRoot,
+  childMark,
   readOr,
   TestDaemon,
   until,
@@ -162,7 +163,7 @@ export class Watched {
 
   /** Every process that carries the mark of this state directory, whichever life started it. */
   marked(): number[] {
-    const mark = readOr(join(this.daemon.state, 'child-cookie'), '').trim();
+    const mark = childMark(this.daemon.state);
     if (mark === '') return [];
     const entry = `SUPERVISED_BY=${mark}`;
     return processes().filter(
