@@ -1,6 +1,9 @@
 import type { Halt } from '../domain/halt.ts';
 
-/** Waits until nothing is to be waited for any more, the time is over, or the call is stopped. Never rejects: what comes then tells the caller why. */
+/**
+ * Waits until nothing is to be waited for any more, the time is over, or the call is stopped. Never rejects: what comes then
+ * tells the caller why.
+ */
 export class Settled {
   readonly #isSo: () => boolean;
   readonly #withinMs: number;

@@ -68,7 +68,7 @@ export class Slumber {
     this.#settled.changed();
   }
 
-  /** Resolves when it has said what it offers, or will not, the call is stopped or the time is over: what comes then tells the caller why. */
+  /** Resolves when it has said what it offers, or will not; and as `Settled`. */
   #awake(halt: Halt): Promise<void> {
     this.#it.wake();
     return this.#settled.come(halt);
