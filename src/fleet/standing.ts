@@ -140,23 +140,22 @@ export class Standing {
     const listed = (definitions: readonly JsonText[], early: Catalog) => {
       this.#deps.onTools?.(server, definitions);
       // Calls wait for this, and need not wait for the rest.
-      this.#early = early;
+      this.#early = cleanly(early);
       changed();
     };
+    const cleanly = (it: Catalog): Catalog => ({
+      ...it,
+      serverName: clean(it.serverName),
+      serverVersion: clean(it.serverVersion),
+    });
     const { answerWithinMs } = this.#spec;
     const catalog = await readCatalog(connection, greeting, meta, answerWithinMs, failed, listed);
     // It ended while it was asked: that says nothing, and its successor is about to be asked.
     if (toolsFailed && this.#catalog === undefined && this.supervisor.connection !== connection)
       return changed();
     // What a tool said of itself makes it graver, and its schema binds: neither is taken back by a listing that fails.
-    const known = toolsFailed ? this.#catalog : undefined;
-    this.#catalog = {
-      ...catalog,
-      tools: known?.tools ?? catalog.tools,
-      mirrored: known?.mirrored ?? catalog.mirrored,
-      serverName: clean(catalog.serverName),
-      serverVersion: clean(catalog.serverVersion),
-    };
+    const { tools, mirrored } = (toolsFailed ? this.tools : undefined) ?? catalog;
+    this.#catalog = cleanly({ ...catalog, tools, mirrored });
     if (this.supervisor.connection === connection) this.#isListed = true;
     changed();
   }
