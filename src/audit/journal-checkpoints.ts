@@ -1,5 +1,5 @@
 import { constants, mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { mkdir, open, rm, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readdir, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { KeyObject } from 'node:crypto';
 import { Fault } from '../domain/faults.ts';
@@ -67,9 +67,19 @@ export class Checkpoints {
     return this.#busy ?? Promise.resolve();
   }
 
-  /** Removes those of a journal file that is gone. Never rejects. */
+  /**
+   * Removes those of a journal file that is gone, and what an earlier life was killed before it removed. The oldest first, and no
+   * further than the first that stays: so what is left has no gap, which verify would take for somebody's work. The newest one
+   * stays wherever it is: the head counts it. Never rejects.
+   */
   async retire(file: number): Promise<void> {
-    await rm(pathOf(this.#dir, file), { force: true }).catch((reason: unknown) => this.#tell(reason));
+    try {
+      const upTo = Math.min(file, (this.#last.at?.file ?? Infinity) - 1);
+      const names = (await readdir(this.#dir)).filter((name) => numberOf(name) <= upTo);
+      for (const name of names.sort()) await rm(join(this.#dir, name), { force: true });
+    } catch (reason) {
+      if ((reason as NodeJS.ErrnoException).code !== 'ENOENT') this.#tell(reason);
+    }
   }
 
   async #add(at: Position, retired: Link, wallMs: number): Promise<void> {
@@ -173,6 +183,11 @@ async function makeDir(dir: string): Promise<void> {
   } catch (reason) {
     if ((reason as NodeJS.ErrnoException).code !== 'EEXIST') throw reason;
   }
+}
+
+/** Of which journal file they are; NaN for a name that is not ours. */
+function numberOf(name: string): number {
+  return Number(fileName.exec(name)?.[1]);
 }
 
 function pathOf(dir: string, file: number): string {

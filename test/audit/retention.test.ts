@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
+import { genesis } from '../../src/audit/chain.ts';
+import { realDisk } from '../../src/audit/journal-disk.ts';
+import { openProof } from '../../src/audit/journal-proof.ts';
 import { outlived, type ClosedFile } from '../../src/audit/retention.ts';
 import type { Scribe } from '../../src/audit/scribe.ts';
 import { JournalRig, line, type RigParts } from './journal-rig.ts';
@@ -107,6 +110,49 @@ test('B-31 whoever removes more than retention did is found, however long ago it
     (await rig.verify()).findings.some(({ kind }) => kind === 'missing'),
     'the checkpoints say so too',
   );
+});
+
+test('C-11 a crash between a file and its checkpoints leaves no gap, however much goes later', async (t) => {
+  const rig = new JournalRig(t);
+  const keep = { keepMs: Infinity, keepBytesMax: 3000 };
+  // Its file is gone, and its checkpoints are there: so it was killed right after the first.
+  const remove = async (path: string): Promise<void> => {
+    await realDisk.remove(path);
+    throw Object.assign(new Error('input/output error'), { code: 'EIO' });
+  };
+  const first = rig.open({ rotateAtBytes: 1000 });
+  for (let n = 0; n < 30; n++) {
+    await first.append(line('decision'), 'disk');
+    rig.fire(1000);
+    await sleep(5);
+  }
+  await first.close();
+  const all = rig.files.map((_, n) => `checkpoints-00000${n + 1}.jsonl`);
+  assert.deepEqual(readdirSync(rig.proof.checkpoints).sort(), all);
+  const killed = await run(rig, { keep, disk: { remove } }, 10);
+  await killed.close();
+  const [oldest = ''] = rig.files;
+  const left = readdirSync(rig.proof.checkpoints).sort();
+  assert.ok(!isFirst(oldest) && left[0] === 'checkpoints-000001.jsonl', `nothing was left: ${left.join()}`);
+  assert.deepEqual((await rig.verify()).findings, []);
+  const second = await run(rig, { keep });
+  await second.close();
+  assert.deepEqual((await rig.verify()).findings, []);
+  const after = readdirSync(rig.proof.checkpoints).sort();
+  assert.ok(after.length > 0 && after[0] !== left[0], `what was left is still there: ${after.join()}`);
+});
+
+test('the newest checkpoint stays, also when all that it vouches for may go', async (t) => {
+  const rig = new JournalRig(t);
+  const { checkpoints } = openProof(rig.proof, () => undefined);
+  const at = (seq: number, file: number) => ({ seq, hash: genesis.hash, file, bytes: 100 });
+  await checkpoints.add(at(1, 1), genesis, 0);
+  await checkpoints.add(at(2, 2), genesis, 0);
+  await checkpoints.retire(2);
+  assert.deepEqual(readdirSync(rig.proof.checkpoints), ['checkpoints-000002.jsonl']);
+  await checkpoints.add(at(3, 3), genesis, 0);
+  await checkpoints.retire(2);
+  assert.deepEqual(readdirSync(rig.proof.checkpoints), ['checkpoints-000003.jsonl']);
 });
 
 test('C-17 a clock that jumps ten years ahead does not take the journal away', async (t) => {
