@@ -3,11 +3,13 @@ import { linkSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from './domain/faults.ts';
 import { readOurs, shellWord } from './files/ours.ts';
+import { isPassing } from './files/passing.ts';
 
 /**
  * The mark that every child of this state directory carries in its environment, the same after a restart: by it, leftovers
  * of a daemon that was killed are known for ours. Made at the first start, and again in a copy of the directory: else a daemon
- * that is started on a copy would end the children of the one that runs. Throws `CONFIG_INVALID`.
+ * that is started on a copy would end the children of the one that runs. Throws `CONFIG_INVALID`, and `AUDIT_UNAVAILABLE` where
+ * the disk is full or fails.
  */
 export function childCookie(stateDir: string): string {
   const { dev, ino } = statSync(stateDir);
@@ -59,6 +61,12 @@ function makeHex(fresh: string, path: string, hex: string, place: string | undef
 }
 
 function unusable(path: string, cause: unknown): Fault {
+  if (isPassing(cause))
+    return new Fault('AUDIT_UNAVAILABLE', {
+      detail: `${path} cannot be written`,
+      hint: `see that the disk has room and works: df ${shellWord(path)}; then start mcpd again`,
+      cause,
+    });
   return new Fault('CONFIG_INVALID', {
     detail: `${path} cannot be used`,
     hint: `rm ${shellWord(path)} (a new one is made at the next start)`,

@@ -10,6 +10,9 @@ export type HeldParts = {
   readonly clock: Clock;
 };
 
+/** What is seen once: to open the journal goes on from there, so that who opens it again finds nothing. */
+const seenOnce: ReadonlySet<OwnKind> = new Set(['changed', 'head-lost', 'checkpoints-lost']);
+const owedMax = 64;
 /** How often somebody looks whether the file is still the one that is written to. */
 const checkEveryMs = 1000;
 
@@ -19,6 +22,8 @@ export class HeldJournal {
   readonly #jumps: Jumps;
   #journal: Journal | undefined;
   #going: Going | undefined;
+  /** What was found, and is not on record yet: to open it takes away what it was seen by. */
+  #owed: readonly Repair[] = [];
   #checkedAtMs: number;
 
   constructor(parts: HeldParts) {
@@ -84,6 +89,7 @@ export class HeldJournal {
   /** The disk has confirmed what was written after it had failed. */
   trust(): void {
     this.#going = undefined;
+    this.#owed = [];
   }
 
   /** Closes it, and takes back what was written since it was opened as a suspect. */
@@ -119,10 +125,17 @@ export class HeldJournal {
   }
 
   #open(known: readonly Repair[]): Journal {
+    const isFirst = this.#going === undefined && this.#owed.length === 0;
     const journal = this.#parts.open(this.#going);
     this.#journal = journal;
-    const repairs = [...journal.repairs, ...known].map((it) => this.own(it.kind, it.members));
-    if (repairs.length > 0) journal.write(repairs);
+    if (isFirst && journal.doubtsClock) this.#jumps.doubt();
+    const found = [...journal.repairs, ...known];
+    const repairs = [...this.#owed, ...found];
+    const owed = found.filter(({ kind }) => seenOnce.has(kind));
+    this.#owed = [...this.#owed, ...owed].slice(0, owedMax);
+    if (repairs.length > 0) journal.write(repairs.map((it) => this.own(it.kind, it.members)));
+    // What a suspect wrote may be taken back.
+    if (!this.isSuspect) this.#owed = [];
     return journal;
   }
 }

@@ -22,8 +22,10 @@ export class Checkpoints {
   readonly #keys: Pick<Keys, 'sign' | 'verify'>;
   readonly #onTrouble: OnCheckpoints;
   #last: { readonly n: number; readonly hash: string; readonly at: Position | undefined };
-  /** Where the last line of ours ends; what stands behind it in that file was never finished. */
-  #end: { readonly path: string; readonly bytes: number } | undefined;
+  /** Where the last line of ours ends; what stands behind it in that file was never finished, and may be there all the same. */
+  #end: { readonly path: string; readonly bytes: number; readonly isDone: boolean } | undefined;
+  /** Whether the folder could be read: what follows none of those that are there would be taken for somebody else's. */
+  #wasRead = false;
   #inTrouble = false;
   #busy: Promise<void> | undefined;
   /** The newest one there was when the folder was opened, if its signature was ours. */
@@ -34,9 +36,8 @@ export class Checkpoints {
     this.#dir = dir;
     this.#keys = keys;
     this.#onTrouble = onTrouble;
-    const found = this.#found();
-    this.found = found;
-    this.#last = { n: found?.n ?? 0, hash: found?.hash ?? genesis.hash, at: found?.at };
+    this.#last = { n: 0, hash: genesis.hash, at: undefined };
+    this.found = this.#look();
   }
 
   /** The head knows of so many: those that are gone are not made again under their numbers. */
@@ -74,7 +75,7 @@ export class Checkpoints {
    */
   async retire(file: number): Promise<void> {
     try {
-      const upTo = Math.min(file, (this.#last.at?.file ?? Infinity) - 1);
+      const upTo = Math.min(file, (this.#last.at?.file ?? 0) - 1);
       const names = (await readdir(this.#dir)).filter((name) => numberOf(name) <= upTo);
       for (const name of names.sort()) await rm(join(this.#dir, name), { force: true });
     } catch (reason) {
@@ -83,22 +84,27 @@ export class Checkpoints {
   }
 
   async #add(at: Position, retired: Link, wallMs: number): Promise<void> {
-    const { n, hash: prev } = this.#last;
-    const time = new Date(wallMs).toISOString();
-    const line = checkpointText({ n: n + 1, time, at, retired, prev }, this.#keys.sign);
     const path = pathOf(this.#dir, at.file);
     try {
       await makeDir(this.#dir);
-      const from = this.#end?.path === path ? this.#end.bytes : undefined;
+      // Its disk may not have been there at the start, or not been mounted: then those on it are not known yet.
+      if (!this.#wasRead || (this.#last.at === undefined && this.#last.n > 0)) this.#look();
+      if (!this.#wasRead) return;
+      const { n, hash: prev } = this.#last;
+      const time = new Date(wallMs).toISOString();
+      const line = checkpointText({ n: n + 1, time, at, retired, prev }, this.#keys.sign);
+      const end = this.#end;
+      if (end?.isDone === false && end.path !== path) await cutBack(end.path, end.bytes);
+      const from = end?.path === path ? end.bytes : undefined;
       // Known before anything is written: what a try leaves that fails is cut off by the next, also where it is a whole line.
       const bytes = await appendLine(
         this.#dir,
         path,
         line,
         from,
-        (end) => (this.#end = { path, bytes: end }),
+        (begin) => (this.#end = { path, bytes: begin, isDone: false }),
       );
-      this.#end = { path, bytes };
+      this.#end = { path, bytes, isDone: true };
       const made = readCheckpoint(line, this.#keys.verify);
       this.#last = { n: n + 1, hash: made?.hash ?? prev, at };
       if (this.#inTrouble) this.#onTrouble(undefined);
@@ -108,21 +114,31 @@ export class Checkpoints {
     }
   }
 
-  #found(): CheckpointRead | undefined {
+  /** Takes in the newest one that there is, if its signature is ours. */
+  #look(): CheckpointRead | undefined {
+    let found: CheckpointRead | undefined;
     try {
-      mkdirIfMissing(this.#dir);
-      refuseSharedDir(this.#dir);
-      for (const path of checkpointFiles(this.#dir).toReversed()) {
-        const last = linesIn(path).at(-1);
-        const read = last === undefined ? undefined : readCheckpoint(last, this.#keys.verify);
-        if (read?.isSigned() === true) return read;
-        if (last !== undefined) {
-          this.#tell(new Error(`${path} ends with something that we did not sign`));
-          return undefined;
-        }
-      }
+      found = this.#newest();
+      this.#wasRead = true;
     } catch (reason) {
+      this.#wasRead = false;
       this.#tell(reason);
+    }
+    if (found !== undefined)
+      this.#last = { n: Math.max(found.n, this.#last.n), hash: found.hash, at: found.at };
+    return found;
+  }
+
+  #newest(): CheckpointRead | undefined {
+    mkdirIfMissing(this.#dir);
+    refuseSharedDir(this.#dir);
+    for (const path of checkpointFiles(this.#dir).toReversed()) {
+      const last = linesIn(path).at(-1);
+      const read = last === undefined ? undefined : readCheckpoint(last, this.#keys.verify);
+      if (read?.isSigned() === true) return read;
+      if (last === undefined) continue;
+      this.#tell(new Error(`${path} ends with something that we did not sign`));
+      break;
     }
     return undefined;
   }
@@ -228,6 +244,18 @@ async function appendLine(
   await folder.sync().catch(() => undefined);
   await folder.close();
   return end + bytes.length;
+}
+
+/** Takes away what a try left that failed: the same number follows in another file. */
+async function cutBack(path: string, bytes: number): Promise<void> {
+  const file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    if ((await file.stat()).size <= bytes) return;
+    await file.truncate(bytes);
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
 }
 
 /** Where the last whole line ends. */

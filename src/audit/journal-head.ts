@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { closeSync, constants, readSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { Fault } from '../domain/faults.ts';
 import { openOurs } from '../files/ours.ts';
 import type { Link, Position } from './chain.ts';
@@ -43,6 +44,7 @@ const coldBytes = lineOf(coldText);
  */
 export class HeadFile {
   readonly #fd: number;
+  readonly #dir: string;
   readonly #disk: Disk;
   readonly #hot: Sealed;
   readonly #cold: Sealed;
@@ -54,15 +56,16 @@ export class HeadFile {
     const fd = openOurs(path, constants.O_RDWR | constants.O_CREAT, 'to everybody');
     if (fd === undefined) throw new Error(`${path} cannot be made`);
     try {
-      return { file: new HeadFile(fd, key, disk), found: readFd(fd, key) };
+      return { file: new HeadFile(fd, dirname(path), key, disk), found: readFd(fd, key) };
     } catch (reason) {
       closeSync(fd);
       throw reason;
     }
   }
 
-  private constructor(fd: number, key: Buffer, disk: Disk) {
+  private constructor(fd: number, dir: string, key: Buffer, disk: Disk) {
     this.#fd = fd;
+    this.#dir = dir;
     this.#disk = disk;
     this.#hot = blank(key, hotText);
     this.#cold = blank(key, coldText);
@@ -74,6 +77,8 @@ export class HeadFile {
     this.#fillCold(cold);
     this.#disk.put(this.#fd, Buffer.concat([this.#hot.shown, this.#cold.shown]), 0);
     this.#disk.syncNow(this.#fd);
+    // Its name too: a journal that a power cut leaves without its head looks like one whose head was taken away.
+    this.#disk.syncDirNow(this.#dir);
   }
 
   /** What always changes. The hot path: about 1 µs. */

@@ -3,6 +3,7 @@ import { realClock, type Clock } from '../domain/clock.ts';
 import { Framer, genesis, type Link, type Position } from './chain.ts';
 import { realDisk, type Disk } from './journal-disk.ts';
 import { firstIn, journalNumbers, pathOf, refuseSharedDir, unavailable } from './journal-files.ts';
+import { isDoubtful } from './journal-clock.ts';
 import { HeadFile, type Cold } from './journal-head.ts';
 import type { Proof } from './journal-proof.ts';
 import { Segments } from './journal-segments.ts';
@@ -43,6 +44,8 @@ export class Journal {
   #confirmed: Link;
   /** What was found when it was opened and belongs on record, oldest first. */
   readonly repairs: readonly Repair[];
+  /** Since the last record the wall clock may have been set, or it was and that is on record: see `isDoubtful`. */
+  readonly doubtsClock: boolean;
 
   /** Throws `CONFIG_INVALID` when others could change the files, `AUDIT_UNAVAILABLE` when they cannot be opened. */
   static open(place: JournalPlace, going?: Going): Journal {
@@ -87,6 +90,7 @@ export class Journal {
         checkpoints: { known: proof?.checkpoints.count ?? 0, told: found?.checkpoints ?? 0 },
       });
       this.repairs = repairs;
+      this.doubtsClock = going === undefined && isDoubtful(dir, standing, this.#clock.wallMs());
       this.#last = { ...last, file: number, bytes: this.#segments.bytes };
       this.#retired = going?.retired ?? furthestLink(found?.retired, proof?.checkpoints.found?.retired);
       this.#confirmed = going?.confirmed ?? proof?.checkpoints.at ?? genesis;

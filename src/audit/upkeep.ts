@@ -41,6 +41,8 @@ export class Upkeep {
   #lookedAtMs: number | undefined;
   #isSoon = false;
   #stopped = false;
+  /** Files that are on record as removed, and still there; no more than are removed at once. */
+  readonly #spokenOf = new Set<number>();
 
   constructor(terms: UpkeepTerms, reach: UpkeepReach) {
     this.#terms = terms;
@@ -122,18 +124,25 @@ export class Upkeep {
     this.#lookedAtMs = now;
     const nowMs = this.#reach.jumpedWithin(doubtClockForMs) ? undefined : clock.wallMs();
     const outlived = this.#terms.retention.outlived(journal.last.file, nowMs);
-    if (outlived.length > 0) await this.#remove(outlived, journal);
+    if (outlived.length > 0) await this.#remove(outlived);
   }
 
   /** On record, and on the disk, before anything is removed: a file that is gone without a word was taken by somebody. */
-  async #remove(outlived: readonly Outlived[], journal: Journal): Promise<void> {
-    // Also where an earlier run was about to: its words may have gone with the power, when the head's stayed.
-    this.#reach.record(outlived.map(({ members }) => ({ kind: 'retired', members })));
+  async #remove(outlived: readonly Outlived[]): Promise<void> {
+    // Also where an earlier run was about to: its words may have gone with the power, when the head's stayed. But once in our life
+    // for each: a file that cannot be removed would else be spoken of for ever.
+    const fresh = outlived.filter(({ number }) => !this.#spokenOf.has(number));
+    if (fresh.length > 0) this.#reach.record(fresh.map(({ members }) => ({ kind: 'retired', members })));
+    // Not the one from before: to record may have opened the journal anew.
+    const journal = this.#reach.journal();
+    if (journal === undefined) return;
     const last = outlived.findLast((it) => it.last !== undefined)?.last;
     if (last !== undefined && last.seq > journal.retired.seq) journal.keep(last);
     await this.#reach.synced();
+    for (const { number } of fresh) this.#spokenOf.add(number);
     for (const it of outlived) {
       await this.#terms.retention.remove(it);
+      this.#spokenOf.delete(it.number);
       await this.#terms.checkpoints.retire(it.number);
     }
   }

@@ -153,6 +153,14 @@ function judgeBeginning(reading: Reading, retired: Link, notes: Notes): void {
   if (seq > retired.seq + 1) {
     if (own.toldTruncated(retired.seq + 1, seq - 1)) return;
     const says = `the journal begins with record ${seq} in ${file}, and should begin with record ${retired.seq + 1}`;
+    if (own.unconfirmed(retired.seq + 1, seq - 1))
+      return notes.warn({
+        kind: 'io-error',
+        file,
+        from: retired.seq + 1,
+        to: seq - 1,
+        says: `${says}: the disk lost what was between`,
+      });
     return notes.find({ kind: 'missing', file, from: retired.seq + 1, to: seq - 1, says });
   }
   const before = retired.seq === seq - 1 ? retired : own.retiredAt(seq - 1);

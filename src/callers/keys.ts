@@ -98,7 +98,8 @@ export async function revokeKey(dir: string, nameOrId: string, nowMs = Date.now(
     const meant = named.length > 0 ? named : records.filter((it) => it.id === (id ?? nameOrId));
     const open = meant.filter((it) => it.revokedAt === undefined);
     if (meant.length === 0) return { records: undefined, result: { kind: 'unknown' } };
-    if (open.length === 0) return { records: undefined, result: { kind: 'already', records: meant } };
+    // Written once more: the first time may have ended before it was on the disk for sure.
+    if (open.length === 0) return { records, result: { kind: 'already', records: meant } };
     const revoked = open.map((it) => ({ ...it, revokedAt: timeText(nowMs) }));
     return {
       records: records.map((it) => revoked.find((other) => other.id === it.id) ?? it),

@@ -3,10 +3,9 @@ import { closeSync, constants, openSync, readSync, rmSync, writeSync } from 'nod
 import { dirname, join } from 'node:path';
 import { Fault } from '../domain/faults.ts';
 import { shellWord } from '../files/ours.ts';
+import { isPassing } from '../files/passing.ts';
 
 const bytesMax = 256;
-/** What may be over at the next start. */
-const passing: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EMFILE', 'ENFILE']);
 
 /** Where the token of a start lies, for whoever may use the socket. */
 export function tokenPath(socketPath: string): string {
@@ -48,7 +47,8 @@ export class StartToken {
       }
     } catch (cause) {
       const detail = `the operator token cannot be written to ${path}: ${(cause as Error).message}`;
-      if (passing.has((cause as NodeJS.ErrnoException).code ?? ''))
+      // It may be over at the next start.
+      if (isPassing(cause))
         throw new Fault('AUDIT_UNAVAILABLE', {
           detail,
           hint: `see that the disk has room and works: df ${shellWord(path)}; then start mcpd again`,

@@ -13,7 +13,8 @@ const wasteMax = 2_000;
 
 /**
  * Which processes are ours, for the next daemon, should this one be killed: one line for each that comes or goes. Nobody waits
- * for the disk, and a line that is lost costs nothing but the sweep by cookie. What cannot be written is told once.
+ * for the disk, and a line that is lost costs nothing but the sweep by cookie. What cannot be written is told once, and the whole
+ * is written anew with the next that comes or goes: a disk that was full for a moment must not hide a year of processes.
  */
 export class Ledger {
   readonly #path: string;
@@ -22,8 +23,11 @@ export class Ledger {
   readonly #living = new Map<number, Entry>();
   #due = '';
   #lines = 0;
+  /** Undefined while it cannot be written. */
   #file: number | undefined;
   #flushing = false;
+  #closed = false;
+  #inTrouble = false;
 
   /** Throws `CONFIG_INVALID` where something else lies in its place. What an earlier one wrote is gone. */
   constructor(path: string, cookie: string, failed: (reason: unknown) => void) {
@@ -53,12 +57,12 @@ export class Ledger {
 
   close(): void {
     this.#flush();
-    if (this.#file !== undefined) closeSync(this.#file);
-    this.#file = undefined;
+    this.#closed = true;
+    this.#letGo();
   }
 
   #say(line: string): void {
-    if (this.#file === undefined) return;
+    if (this.#closed || this.#head === '') return;
     this.#due += line;
     this.#lines++;
     if (this.#flushing) return;
@@ -71,10 +75,10 @@ export class Ledger {
     this.#flushing = false;
     const text = this.#due;
     this.#due = '';
-    if (text === '' || this.#file === undefined) return;
+    if (text === '' || this.#closed) return;
     try {
-      if (this.#lines > this.#living.size + wasteMax) this.#writeAnew();
-      else writeSync(this.#file, text);
+      if (this.#file === undefined || this.#lines > this.#living.size + wasteMax) this.#writeAnew();
+      else writeAll(this.#file, text);
     } catch (reason) {
       this.#giveUp(reason);
     }
@@ -91,23 +95,34 @@ export class Ledger {
       const lines = [...this.#living.values()].map(
         ({ pid, startTicks, server }) => `+ ${pid} ${startTicks} ${encodeURIComponent(server)}\n`,
       );
-      writeSync(file, `${this.#head}\n${lines.join('')}`);
+      writeAll(file, `${this.#head}\n${lines.join('')}`);
       renameSync(fresh, this.#path);
     } catch (reason) {
       closeSync(file);
       throw reason;
     }
-    if (this.#file !== undefined) closeSync(this.#file);
+    this.#letGo();
     this.#file = file;
     this.#lines = this.#living.size;
+    this.#inTrouble = false;
   }
 
   /** A full disk must not hold up a server. */
   #giveUp(reason: unknown): void {
+    this.#letGo();
+    if (!this.#inTrouble) this.#failed(reason);
+    this.#inTrouble = true;
+  }
+
+  #letGo(): void {
     if (this.#file !== undefined) closeSync(this.#file);
     this.#file = undefined;
-    this.#failed(reason);
   }
+}
+
+/** A disk that is nearly full takes the first bytes, and says so by their number alone. */
+function writeAll(file: number, text: string): void {
+  if (writeSync(file, text) !== Buffer.byteLength(text)) throw new Error('the disk takes no more bytes');
 }
 
 /**

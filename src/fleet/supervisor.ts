@@ -3,6 +3,7 @@ import type { Halt } from '../domain/halt.ts';
 import type { ServerSpec } from '../domain/orders.ts';
 import type { UpstreamState } from '../domain/upstream.ts';
 import type { Launch } from '../domain/wall.ts';
+import { isPassing } from '../files/passing.ts';
 import type { Connection, Hearing } from './connection.ts';
 import type { ChildDeps } from './deps.ts';
 import { whenAnswered } from './drain.ts';
@@ -238,6 +239,10 @@ export class Supervisor {
       await deps.admit?.(spec);
     } catch (reason) {
       deps.secretsBack?.(secrets);
+      const isOurs = this.#state === 'starting' && this.#instance === undefined;
+      // A full disk is no reason to stay down until somebody comes: tried again like a child that ended.
+      if (isOurs && isPassing(reason))
+        return this.#died(`it cannot be started: ${(reason as Error).message}`);
       return this.#cannotStart('refused', Fault.from(reason));
     }
     if (this.#state !== 'starting' || this.#instance !== undefined) return deps.secretsBack?.(secrets);

@@ -71,14 +71,15 @@ export function revokeOperator(
   const named = records.filter(({ name }) => name === nameOrId);
   const meant = named.length > 0 ? named : records.filter(({ id }) => id === nameOrId);
   const open = meant.filter(({ revokedAt }) => revokedAt === undefined);
-  if (open.length === 0) return meant.length === 0 ? 'unknown' : 'already';
+  if (meant.length === 0) return 'unknown';
   const revokedAt = new Date(nowMs).toISOString();
   mustHold();
   save(
     stateDir,
     records.map((it) => (open.includes(it) ? { ...it, revokedAt } : it)),
   );
-  return 'revoked';
+  // Written also where it was so already: the first time may have ended before it was on the disk for sure.
+  return open.length === 0 ? 'already' : 'revoked';
 }
 
 function save(stateDir: string, records: readonly OperatorRecord[]): void {

@@ -164,6 +164,19 @@ export class PackageStore {
     } else this.#tell({ server, kind: 'runs', installed });
   }
 
+  /** Tries once more what the disk did not take. True: it has it now. */
+  retry(): boolean {
+    if (this.#unsaved === undefined) return false;
+    try {
+      this.#parts.file.write(writeRecords(this.#records));
+    } catch {
+      // It was told of.
+      return false;
+    }
+    this.#unsaved = undefined;
+    return true;
+  }
+
   #save(server: string, known: Known): void {
     this.#records = new Map([...this.#records, [server, known]]);
     try {

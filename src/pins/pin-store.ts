@@ -77,6 +77,11 @@ export class PinStore {
     return this.#unsaved;
   }
 
+  /** Tries once more what the disk did not take. True: it has it now. */
+  retry(): boolean {
+    return this.#unsaved !== undefined && this.#save(this.#lock) === undefined;
+  }
+
   of(server: string, tool: string): Standing {
     const mode = this.#parts.mode(server);
     const sights = this.#sights.get(server) ?? nothingSeen;

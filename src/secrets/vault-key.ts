@@ -1,6 +1,6 @@
 import { hkdfSync, randomBytes, scrypt } from 'node:crypto';
 import { constants } from 'node:fs';
-import { mkdir, open, stat } from 'node:fs/promises';
+import { mkdir, open, rm, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import { Fault } from '../domain/faults.ts';
 import type { VaultKeySource } from '../domain/secret-reference.ts';
@@ -50,7 +50,14 @@ export async function ownersKey({ source, env, passphrase }: KeyParts, forNew: b
     case undefined: {
       const path = source?.path ?? defaultKeyFile(env);
       const text = readOurs(path, { bytesMax: keyFileBytesMax, closed: 'to everybody' })?.toString('utf8');
-      if (text !== undefined) return readAs(text.replace(/\r?\n$/, ''), path);
+      // Without a key in it, it never closed a vault: whoever was making it was killed, or the power went.
+      const isBlank = text !== undefined && /^\0*$/.test(text);
+      if (text !== undefined && !(forNew && isBlank)) {
+        // Made by a command that may have been killed before the disk had it: a vault must not stand on a key that goes.
+        if (forNew) await settle(path).catch((cause: unknown) => Promise.reject(notKept(path, cause)));
+        return readAs(text.replace(/\r?\n$/, ''), path);
+      }
+      if (isBlank) await rm(path);
       if (forNew) return makeKeyFile(path);
       // Made anew, it would open nothing, and hide that the right one is missing.
       throw new Fault('SECRET_UNAVAILABLE', {
@@ -104,17 +111,43 @@ async function makeKeyFile(path: string): Promise<OwnersKey> {
     try {
       await handle.writeFile(`${text}\n`);
       await handle.sync();
+    } catch (reason) {
+      // Half a key would be in the way of the next try.
+      await rm(path, { force: true });
+      throw reason;
     } finally {
       await handle.close();
     }
+    await settle(path);
   } catch (cause) {
-    if (cause instanceof Fault) throw cause;
-    const { code } = cause as NodeJS.ErrnoException;
-    throw new Fault('SECRET_UNAVAILABLE', {
-      detail: `the key of the vault cannot be written to ${path} (${code ?? 'unknown error'})`,
-      hint: 'name another place in mcpd.toml: [secrets.vault] key = "file:PATH"',
-      cause,
-    });
+    throw cause instanceof Fault ? cause : notKept(path, cause);
   }
   return { from: 'key', text };
+}
+
+function notKept(path: string, cause: unknown): Fault {
+  const { code } = cause as NodeJS.ErrnoException;
+  return new Fault('SECRET_UNAVAILABLE', {
+    detail: `the key of the vault cannot be written to ${path} (${code ?? 'unknown error'})`,
+    hint: 'name another place in mcpd.toml: [secrets.vault] key = "file:PATH"',
+    cause,
+  });
+}
+
+/** On the disk, and its name too. */
+async function settle(path: string): Promise<void> {
+  await flush(path);
+  await flush(dirname(path)).catch((reason: unknown) => {
+    // A folder that we may not list, or on a file system that cannot do it: then the name is as sure as it gets.
+    if (!['EACCES', 'EINVAL', 'ENOTSUP'].includes((reason as NodeJS.ErrnoException).code ?? '')) throw reason;
+  });
+}
+
+async function flush(path: string): Promise<void> {
+  const handle = await open(path, constants.O_RDONLY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }

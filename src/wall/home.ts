@@ -1,4 +1,14 @@
-import { chmodSync, chownSync, lstatSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Fault } from '../domain/faults.ts';
 import { shellWord } from '../files/ours.ts';
@@ -23,6 +33,7 @@ export function openHome(
     if (process.getuid?.() !== who.uid) chownSync(dir, who.uid, who.gid);
   } catch (reason) {
     if ((reason as NodeJS.ErrnoException).code !== 'EEXIST') throw reason;
+    giveAway(dir, who);
   }
   const stat = lstatSync(dir);
   if (!stat.isDirectory() || stat.uid !== who.uid)
@@ -32,6 +43,13 @@ export function openHome(
     });
   chmodSync(dir, 0o700);
   return { dir, ...accounts(above, dir, who) };
+}
+
+/** What was made and not given to its user, because we were killed in between: ours still, and nothing in it. */
+function giveAway(dir: string, { uid, gid }: { readonly uid: number; readonly gid: number }): void {
+  const stat = lstatSync(dir);
+  if (stat.uid === uid || stat.uid !== process.getuid?.() || !stat.isDirectory()) return;
+  if (readdirSync(dir).length === 0) chownSync(dir, uid, gid);
 }
 
 /** A folder of the daemon's own: through a link, a home would be made, and given away, wherever that leads. */
@@ -62,9 +80,17 @@ function accounts(
 
 /** Readable for whoever is inside. Put in the place of what lay there, and never written into it. */
 function put(path: string, text: string): void {
+  // At each start but the first: what needs no room starts on a full disk too.
+  if (says(path, text)) return;
   const fresh = `${path}.new`;
   rmSync(fresh, { force: true });
   writeFileSync(fresh, text, { mode: 0o644, flag: 'wx' });
   chmodSync(fresh, 0o644);
   renameSync(fresh, path);
+}
+
+function says(path: string, text: string): boolean {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (stat?.isFile() !== true || (stat.mode & 0o777) !== 0o644) return false;
+  return stat.size === Buffer.byteLength(text) && readFileSync(path, 'utf8') === text;
 }

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '../domain/faults.ts';
 import { readOurs } from '../files/ours.ts';
+import { replaceWhole } from '../files/replace.ts';
 
 /** Where systemd takes the users from that it makes for a while; no distribution gives them to anybody for good. */
 export const firstUid = 61_184;
@@ -16,9 +17,9 @@ const fileBytesMax = 4 * 1024 * 1024;
 export class Users {
   readonly #path: string;
   readonly #taken: (uid: number) => boolean;
-  readonly #uids: Map<string, number>;
+  #uids: ReadonlyMap<string, number>;
 
-  private constructor(path: string, taken: (uid: number) => boolean, uids: Map<string, number>) {
+  private constructor(path: string, taken: (uid: number) => boolean, uids: ReadonlyMap<string, number>) {
     this.#path = path;
     this.#taken = taken;
     this.#uids = uids;
@@ -39,25 +40,16 @@ export class Users {
     for (let step = 0; step < count; step++) {
       const uid = firstUid + ((from + step) % count);
       if (used.has(uid) || this.#taken(uid)) continue;
-      this.#uids.set(server, uid);
-      this.#write();
+      // In force once it is on the disk: what a restart forgets could be given to another server, and this one's files with it.
+      const next = new Map(this.#uids).set(server, uid);
+      replaceWhole(this.#path, `${JSON.stringify(Object.fromEntries(next), undefined, 2)}\n`);
+      this.#uids = next;
       return uid;
     }
     throw new Fault('CONFIG_INVALID', {
       detail: 'no user id is left for another server',
       hint: `rm ${this.#path}`,
     });
-  }
-
-  #write(): void {
-    const fresh = `${this.#path}.new`;
-    // What lies there was left by a crash; removed by name, so that a link in its place is not followed.
-    rmSync(fresh, { force: true });
-    writeFileSync(fresh, `${JSON.stringify(Object.fromEntries(this.#uids), undefined, 2)}\n`, {
-      mode: 0o600,
-      flag: 'wx',
-    });
-    renameSync(fresh, this.#path);
   }
 }
 

@@ -4,6 +4,7 @@ import {
   appendFileSync,
   chmodSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -164,6 +165,55 @@ test('a whole checkpoint that the disk did not confirm is written once, and the 
   const { findings } = await rig.verify();
   assert.deepEqual(findings, []);
 });
+
+test('nor is it left where it stands, when the next one belongs into another file', async (t) => {
+  const rig = new JournalRig(t);
+  await written(rig, 2, 600);
+  const probe = await open(import.meta.filename);
+  const files = Object.getPrototypeOf(probe) as { datasync: () => Promise<void> };
+  await probe.close();
+  const scribe = rig.open({ rotateAtBytes: 600 });
+  await scribe.append(line('a'), 'os');
+  const failing = t.mock.method(files, 'datasync', () => Promise.reject(new Error('EIO')));
+  rig.fire(1000);
+  await until('a checkpoint that failed', () => rig.toldOfCheckpoints.length > 0);
+  const { length } = rig.files;
+  while (rig.files.length === length) await scribe.append(line('a'), 'os');
+  failing.mock.restore();
+  await scribe.close();
+  assert.equal(rig.toldOfCheckpoints.at(-1), undefined);
+  assert.deepEqual((await rig.verify()).findings, []);
+});
+
+for (const [what, away, back] of [
+  [
+    'could not be read',
+    ({ proof }: JournalRig) => chmodSync(proof.checkpoints, 0o775),
+    ({ proof }: JournalRig) => chmodSync(proof.checkpoints, 0o700),
+  ],
+  [
+    'was not mounted yet',
+    ({ proof, dir }: JournalRig) => renameSync(proof.checkpoints, join(dir, 'aside')),
+    ({ proof, dir }: JournalRig) => {
+      rmSync(proof.checkpoints, { recursive: true, force: true });
+      renameSync(join(dir, 'aside'), proof.checkpoints);
+    },
+  ],
+] as const)
+  test(`a folder of checkpoints that ${what} at the start is gone on with when it is there`, async (t) => {
+    const rig = new JournalRig(t);
+    await written(rig, 2);
+    away(rig);
+    const scribe = rig.open();
+    assert.equal(scribe.healthy, true);
+    back(rig);
+    await scribe.append(line('a'), 'os');
+    rig.fire(1000);
+    await scribe.close();
+    const { findings, signed, last } = await rig.verify();
+    assert.deepEqual(findings, []);
+    assert.equal(signed?.seq, last?.seq);
+  });
 
 test('half a checkpoint that a crash left is cut off', async (t) => {
   const rig = new JournalRig(t);

@@ -70,6 +70,7 @@ class Doom {
       await this.#do(() => realDisk.syncDir(dir));
       this.named = [];
     },
+    syncDirNow: (dir) => this.#do(() => realDisk.syncDirNow(dir)),
     remove: (path) => this.#do(() => realDisk.remove(path)),
   };
 

@@ -9,6 +9,7 @@ import { realDisk } from '../../src/audit/journal-disk.ts';
 import { openProof } from '../../src/audit/journal-proof.ts';
 import { outlived, type ClosedFile } from '../../src/audit/retention.ts';
 import type { Scribe } from '../../src/audit/scribe.ts';
+import { until } from '../support/daemon.ts';
 import { JournalRig, line, type RigParts } from './journal-rig.ts';
 
 const day = 86_400_000;
@@ -31,6 +32,16 @@ test('files go when all together are larger than is kept, and never the open one
   assert.deepEqual(numbers(outlived(files, 5, terms, 0)), [1]);
   assert.deepEqual(numbers(outlived(files, 6, terms, 0)), [1, 2]);
   assert.deepEqual(numbers(outlived(files, 1000, terms, 0)), [1, 2, 3]);
+});
+
+test('a file from the future, or without a time, goes with the one that follows it', () => {
+  const terms = { keepMs: day, keepBytesMax: 1000 };
+  assert.deepEqual(numbers(outlived(closed([10, 3650 * day], [10, 0]), 10, terms, 5 * day)), [1, 2]);
+  assert.deepEqual(
+    numbers(outlived(closed([10, undefined], [10, 0], [10, 5 * day]), 10, terms, 5 * day)),
+    [1, 2],
+  );
+  assert.deepEqual(outlived(closed([10, 3650 * day], [10, 5 * day], [10, 0]), 10, terms, 5 * day), []);
 });
 
 test('a clock that is not believed removes nothing, and a file without a time is not old', () => {
@@ -170,6 +181,56 @@ test('C-17 a clock that jumps ten years ahead does not take the journal away', a
   assert.ok(rig.files.length >= before);
   assert.ok(rig.kinds().includes('clock'));
   assert.ok(readFileSync(rig.files[0] ?? '', 'utf8').startsWith('{"seq":1,'));
+});
+
+for (const [what, jumpsFirst] of [
+  ['by a start within a day', true],
+  ['at a start that it came before', false],
+] as const)
+  test(`C-17 nor ${what}: a day goes by before it is believed`, async (t) => {
+    const rig = new JournalRig(t);
+    const parts = { keep: { keepMs: 90 * day, keepBytesMax: Infinity } };
+    const scribe = await run(rig, parts);
+    const { files } = rig;
+    assert.ok(files.length > 3);
+    const now = () => `{"kind":"decision","time":"${new Date(rig.clock.wall).toISOString()}"}`;
+    if (jumpsFirst) rig.clock.wall += 3650 * day;
+    await scribe.append(now(), 'os');
+    await scribe.close();
+    if (!jumpsFirst) rig.clock.wall += 3650 * day;
+    const next = rig.open({ rotateAtBytes: 1000, ...parts });
+    for (let n = 0; n < 20; n++) await next.append(line('decision', `,"n":${n}`), 'os');
+    await sleep(20);
+    await next.close();
+    assert.deepEqual(rig.files.slice(0, files.length), files);
+    // Whoever lets it be so for a day means it.
+    rig.clock.pass(1.5 * day);
+    const last = rig.open({ rotateAtBytes: 1000, ...parts });
+    await last.append(line('decision'), 'os');
+    rig.clock.pass(1.5 * day);
+    rig.fire(1000);
+    await until('the old files are gone', () => rig.files[0] !== files[0]);
+    await last.close();
+    assert.deepEqual((await rig.verify()).findings, []);
+  });
+
+test('a file that cannot be removed is spoken of once', async (t) => {
+  const rig = new JournalRig(t);
+  const remove = (): Promise<void> =>
+    Promise.reject(Object.assign(new Error('operation not permitted'), { code: 'EPERM' }));
+  const first = await run(rig, { keep: { keepMs: Infinity, keepBytesMax: Infinity } });
+  await first.close();
+  const { length } = rig.files;
+  const scribe = rig.open({ keep: { keepMs: Infinity, keepBytesMax: 1 }, disk: { remove } });
+  for (let hours = 0; hours < 5; hours++) {
+    await scribe.append(line('decision'), 'os');
+    rig.clock.pass(3_600_000);
+    rig.fire(1000);
+    await sleep(10);
+  }
+  await scribe.close();
+  assert.equal(rig.kinds().filter((kind) => kind === 'retired').length, length - 1);
+  assert.deepEqual((await rig.verify()).findings, []);
 });
 
 test('C-17 nor while nothing is written: the clock is looked at before it is believed', async (t) => {

@@ -342,6 +342,65 @@ describe('B-31 a journal with records that a failing disk may have lost', () => 
     rechain(rig, [file]);
     assert.deepEqual(kindsOf(await rig.verify()), ['rewritten']);
   });
+
+  it('also when the file before them is removed in order', async (t) => {
+    const rig = new JournalRig(t);
+    let fails = false;
+    const sync = (fd: number) =>
+      fails ? Promise.reject(Object.assign(new Error('i/o error'), { code: 'EIO' })) : realDisk.sync(fd);
+    const scribe = rig.open({ disk: { sync }, upkeep: false });
+    await scribe.append(line('decision'), 'disk');
+    fails = true;
+    for (const n of [6, 7]) await scribe.append(line('decision', `,"n":${n}`), 'os');
+    await assert.rejects(scribe.flush('disk'), { code: 'AUDIT_UNAVAILABLE' });
+    fails = false;
+    rig.clock.pass(1000);
+    await until('the journal works again', () => scribe.ready());
+    await scribe.append(line('decision'), 'disk');
+    await scribe.close();
+    const [file = ''] = rig.files;
+    rig.setLines(file, rig.lines(file).slice(0, -1));
+    const next = rig.open({ keep: { keepMs: Infinity, keepBytesMax: 1 } });
+    await next.append(line('decision'), 'os');
+    await until('the oldest file is gone', () => rig.files[0] !== file);
+    await next.close();
+    const verdict = await rig.verify();
+    fine(verdict);
+    assert.ok(verdict.warnings.some(({ kind, says }) => kind === 'io-error' && says.includes('begins with')));
+  });
+});
+
+describe('B-31 what is found at a start on a full disk', () => {
+  for (const [what, deed, kind] of [
+    [
+      'a record that fits behind the end',
+      (rig: JournalRig) => {
+        const file = rig.files.at(-1) ?? '';
+        appendFileSync(file, `${forged(rig.lines(file).at(-1) ?? '')}\n`);
+      },
+      'rewritten',
+    ],
+    ['a head that is gone', (rig: JournalRig) => rmSync(rig.head), 'head'],
+  ] as const)
+    it(`is on record as soon as there is room: ${what}`, async (t) => {
+      const rig = await journal(t);
+      deed(rig);
+      let isFull = true;
+      const append: typeof realDisk.append = (...of) => {
+        if (isFull) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+        return realDisk.append(...of);
+      };
+      const scribe = rig.open({ disk: { append } });
+      await assert.rejects(scribe.append(line('decision'), 'os'), { code: 'AUDIT_UNAVAILABLE' });
+      rig.clock.pass(1000);
+      assert.equal(scribe.ready(), false);
+      isFull = false;
+      rig.clock.pass(1000);
+      await until('the journal works again', () => scribe.ready());
+      await scribe.append(line('decision'), 'os');
+      await scribe.close();
+      assert.deepEqual(kindsOf(await rig.verify()), [kind]);
+    });
 });
 
 describe('B-31 bytes behind the last record of a journal that was closed in order', () => {

@@ -230,6 +230,25 @@ describe('a call that comes before its server has listed its tools', () => {
   });
 });
 
+it('a start that the system refuses for a moment is tried again, without anybody', async () => {
+  const { named } = place();
+  let tries = 0;
+  const admit = (): Promise<void> => {
+    if (++tries > 2) return Promise.resolve();
+    const full = Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+    return Promise.reject(
+      tries === 1 ? full : new Fault('CONFIG_INVALID', { detail: 'cannot be written', cause: full }),
+    );
+  };
+  const { fleet: it, logged } = fleetOf({ admit });
+  running.push(it);
+  it.apply([named('x', {}, { sharing: 'all' })]);
+  await it.waitReady(10_000);
+  await until(() => statusOf(it).state === 'ready');
+  assert.equal(tries, 3);
+  assert.ok(logged.some(({ fields }) => JSON.stringify(fields).includes('no space left on device')));
+});
+
 it('a listing that fails takes back nothing that a tool has said of itself', async () => {
   const { named } = place();
   const { fleet: it, logged } = fleetOf();

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import {
   appendFileSync,
   chmodSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   rmSync,
@@ -114,6 +115,36 @@ describe('the ledger', { skip }, () => {
     assert.equal(told.length, 1);
     ledger.close();
     dir = mkdtempSync(join(tmpdir(), 'mcpd-ledger-'));
+  });
+
+  it('is written whole again with the next who comes or goes, once it can be', async () => {
+    const told: unknown[] = [];
+    const ledger = new Ledger(path, cookie, (reason) => told.push(reason));
+    ledger.came({ pid: 11, startTicks: 100 }, 'fx');
+    await written();
+    rmSync(dir, { recursive: true });
+    // So many that it must be written anew.
+    for (let at = 0; at < 5_000; at++) {
+      ledger.came({ pid: 20, startTicks: at }, 'fx');
+      ledger.went({ pid: 20, startTicks: at });
+    }
+    ledger.came({ pid: 12, startTicks: 200 }, 'fx');
+    await written();
+    assert.equal(told.length, 1);
+    mkdirSync(dir);
+    ledger.came({ pid: 13, startTicks: 300 }, 'fx');
+    await written();
+    ledger.went({ pid: 12, startTicks: 200 });
+    await written();
+    assert.deepEqual(
+      readLedger(path, cookie).map(({ pid }) => pid),
+      [11, 13],
+    );
+    ledger.close();
+    ledger.came({ pid: 14, startTicks: 400 }, 'fx');
+    await written();
+    assert.equal(told.length, 1);
+    assert.equal(readLedger(path, cookie).length, 2);
   });
 });
 

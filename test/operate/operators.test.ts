@@ -183,7 +183,9 @@ describe('operators.json', () => {
     assert.equal(personOf(dir, token, now + 1000), undefined);
     assert.equal(revokeOperator(dir, 'ana', now, held), 'revoked');
     assert.equal(personOf(dir, token, now), undefined);
+    const written = statSync(join(dir, 'operators.json')).ino;
     assert.equal(revokeOperator(dir, 'ana', now, held), 'already');
+    assert.notEqual(statSync(join(dir, 'operators.json')).ino, written);
     assert.equal(revokeOperator(dir, 'bob', now, held), 'unknown');
   });
 

@@ -186,6 +186,23 @@ describe('the record', () => {
     assert.equal(store.unsaved, undefined);
   });
 
+  test('that could not be written is written once there is room, also when nothing new is seen', async () => {
+    install('server', '1.0.0');
+    const store = open();
+    full = true;
+    await store.saw(serverOf('server'));
+    assert.equal(store.retry(), false);
+    assert.match(store.unsaved ?? '', /no space/);
+    full = false;
+    assert.equal(store.retry(), true);
+    assert.deepEqual([store.unsaved, store.retry()], [undefined, false]);
+    // The next start knows it, and takes no other one for the first.
+    install('server', '1.0.1');
+    const next = open();
+    await next.saw(serverOf('server'));
+    assert.deepEqual(versions(next), [['1.0.0', '1.0.1']]);
+  });
+
   test('that is damaged in any place is refused, and never taken for empty', async () => {
     install('server', '1.0.0');
     await open().saw(serverOf('server'));

@@ -130,6 +130,19 @@ describe('pins = "first"', () => {
     assert.equal(bench.state('read'), 'changed');
   });
 
+  it('is written once there is room, also when nothing is listed any more', () => {
+    const bench = new Bench();
+    bench.diskFull = true;
+    bench.lists(tool('read'));
+    assert.equal(bench.pins.retry(), false);
+    bench.diskFull = false;
+    assert.equal(bench.pins.retry(), true);
+    assert.deepEqual([bench.pins.unsaved, bench.pins.retry()], [undefined, false]);
+    bench.start();
+    bench.lists(changed('read'));
+    assert.equal(bench.state('read'), 'changed');
+  });
+
   it('writes a definition down without the secrets in it', () => {
     const bench = new Bench();
     bench.lists(tool('read', { description: 'token s3cret' }));

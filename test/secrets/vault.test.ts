@@ -125,6 +125,21 @@ test('a copy of the state opens nothing without the key, and nothing new is made
   assert.equal(await vault.check(), 2);
 });
 
+test('a key file that a kill left empty is made anew before there is a vault, and never afterwards', async (t) => {
+  for (const left of ['', '\0'.repeat(65)]) {
+    const dir = scratch(t);
+    mkdirSync(join(dir, 'config'), { mode: 0o700 });
+    const key = join(dir, 'config', 'vault.key');
+    file(key, left);
+    await vaultIn(dir).set('a', 'hunter2');
+    assert.match(readFileSync(key, 'utf8'), /^[0-9a-f]{64}\n$/);
+    assert.equal(await vaultIn(dir).check(), 1);
+    file(key, left);
+    await assert.rejects(vaultIn(dir).set('b', 'hunter2'));
+    assert.equal(readFileSync(key, 'utf8'), left);
+  }
+});
+
 test('another key does not open it', async (t) => {
   const { dir, vault } = await filled(t);
   file(join(dir, 'config', 'vault.key'), 'ab'.repeat(32));
