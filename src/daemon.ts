@@ -270,6 +270,11 @@ export class Daemon {
   /** What a full disk did not take is tried again until it does: nobody has to come back and type it once more. */
   #keepSwitches(): void {
     this.#grants.retry();
+    if (this.#switches.durable || !this.#switches.retry().durable) return;
+    this.#log.log('info', {}, 'what was switched off while the disk was full is kept now');
+  }
+
+  #sweep(): void {
     // What was seen first would be forgotten by the next start, and another taken for the first.
     const { pins, packages } = this.#rooms;
     for (const [what, store] of [
@@ -278,11 +283,6 @@ export class Daemon {
     ] as const)
       if (store.retry())
         this.#log.log('info', {}, `what was seen of ${what} while the disk was full is kept now`);
-    if (this.#switches.durable || !this.#switches.retry().durable) return;
-    this.#log.log('info', {}, 'what was switched off while the disk was full is kept now');
-  }
-
-  #sweep(): void {
     this.#rooms.sessions.sweep(
       (session) => this.#rooms.inFlight.newest(session) !== undefined || this.#hall.isBusy(session),
     );

@@ -1,12 +1,12 @@
 import type { Clock } from '../domain/clock.ts';
 import { Fault } from '../domain/faults.ts';
 import type { Position } from './chain.ts';
-import type { Journal } from './journal.ts';
+import type { Journal, Owe } from './journal.ts';
 import type { Going, OwnKind, Repair } from './journal-repairs.ts';
 import { Jumps } from './jumps.ts';
 
 export type HeldParts = {
-  readonly open: (going?: Going) => Journal;
+  readonly open: (going?: Going, owe?: Owe) => Journal;
   readonly clock: Clock;
 };
 
@@ -125,17 +125,25 @@ export class HeldJournal {
   }
 
   #open(known: readonly Repair[]): Journal {
-    const isFirst = this.#going === undefined && this.#owed.length === 0;
-    const journal = this.#parts.open(this.#going);
+    const owed = this.#owed;
+    this.#owe(known);
+    const journal = this.#parts.open(this.#going, (repairs) => this.#owe(repairs));
     this.#journal = journal;
-    if (isFirst && journal.doubtsClock) this.#jumps.doubt();
-    const found = [...journal.repairs, ...known];
-    const repairs = [...this.#owed, ...found];
-    const owed = found.filter(({ kind }) => seenOnce.has(kind));
-    this.#owed = [...this.#owed, ...owed].slice(0, owedMax);
+    // What says why a number is missing, or that a chain begins, comes before all else.
+    const repairs = distinct([...journal.repairs, ...owed, ...known]);
     if (repairs.length > 0) journal.write(repairs.map((it) => this.own(it.kind, it.members)));
     // What a suspect wrote may be taken back.
     if (!this.isSuspect) this.#owed = [];
     return journal;
   }
+
+  #owe(repairs: readonly Repair[]): void {
+    const once = repairs.filter(({ kind }) => seenOnce.has(kind));
+    this.#owed = distinct([...this.#owed, ...once]).slice(0, owedMax);
+  }
+}
+
+/** What is found again at each try is one finding. */
+function distinct(repairs: readonly Repair[]): readonly Repair[] {
+  return [...new Map(repairs.map((it) => [`${it.kind}${it.members}`, it])).values()];
 }

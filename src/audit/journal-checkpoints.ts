@@ -1,5 +1,5 @@
-import { constants, mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { mkdir, open, readdir, rm, type FileHandle } from 'node:fs/promises';
+import { constants, mkdirSync, readdirSync, readFileSync, statSync, type Stats } from 'node:fs';
+import { mkdir, open, readdir, rm, stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { KeyObject } from 'node:crypto';
 import { Fault } from '../domain/faults.ts';
@@ -24,8 +24,8 @@ export class Checkpoints {
   #last: { readonly n: number; readonly hash: string; readonly at: Position | undefined };
   /** Where the last line of ours ends; what stands behind it in that file was never finished, and may be there all the same. */
   #end: { readonly path: string; readonly bytes: number; readonly isDone: boolean } | undefined;
-  /** Whether the folder could be read: what follows none of those that are there would be taken for somebody else's. */
-  #wasRead = false;
+  /** The folder that was read, by its place on a disk: what follows none of those in it would be taken for somebody else's. */
+  #folder: string | undefined;
   #inTrouble = false;
   #busy: Promise<void> | undefined;
   /** The newest one there was when the folder was opened, if its signature was ours. */
@@ -87,9 +87,9 @@ export class Checkpoints {
     const path = pathOf(this.#dir, at.file);
     try {
       await makeDir(this.#dir);
-      // Its disk may not have been there at the start, or not been mounted: then those on it are not known yet.
-      if (!this.#wasRead || (this.#last.at === undefined && this.#last.n > 0)) this.#look();
-      if (!this.#wasRead) return;
+      // Its disk may have been missing at the start, or not mounted: then those on it are not known yet.
+      if (this.#folder === undefined || this.#folder !== placeOf(await stat(this.#dir))) this.#look();
+      if (this.#folder === undefined) return;
       const { n, hash: prev } = this.#last;
       const time = new Date(wallMs).toISOString();
       const line = checkpointText({ n: n + 1, time, at, retired, prev }, this.#keys.sign);
@@ -117,11 +117,15 @@ export class Checkpoints {
   /** Takes in the newest one that there is, if its signature is ours. */
   #look(): CheckpointRead | undefined {
     let found: CheckpointRead | undefined;
+    this.#end = undefined;
+    this.#folder = undefined;
     try {
+      mkdirIfMissing(this.#dir);
+      refuseSharedDir(this.#dir);
+      const folder = placeOf(statSync(this.#dir));
       found = this.#newest();
-      this.#wasRead = true;
+      this.#folder = folder;
     } catch (reason) {
-      this.#wasRead = false;
       this.#tell(reason);
     }
     if (found !== undefined)
@@ -130,8 +134,6 @@ export class Checkpoints {
   }
 
   #newest(): CheckpointRead | undefined {
-    mkdirIfMissing(this.#dir);
-    refuseSharedDir(this.#dir);
     for (const path of checkpointFiles(this.#dir).toReversed()) {
       const last = linesIn(path).at(-1);
       const read = last === undefined ? undefined : readCheckpoint(last, this.#keys.verify);
@@ -201,6 +203,10 @@ async function makeDir(dir: string): Promise<void> {
   }
 }
 
+function placeOf({ dev, ino }: Stats): string {
+  return `${dev}:${ino}`;
+}
+
 /** Of which journal file they are; NaN for a name that is not ours. */
 function numberOf(name: string): number {
   return Number(fileName.exec(name)?.[1]);
@@ -248,7 +254,14 @@ async function appendLine(
 
 /** Takes away what a try left that failed: the same number follows in another file. */
 async function cutBack(path: string, bytes: number): Promise<void> {
-  const file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  let file: FileHandle;
+  try {
+    file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (reason) {
+    // Whoever made room has taken it along.
+    if ((reason as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw reason;
+  }
   try {
     if ((await file.stat()).size <= bytes) return;
     await file.truncate(bytes);

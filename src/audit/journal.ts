@@ -3,7 +3,6 @@ import { realClock, type Clock } from '../domain/clock.ts';
 import { Framer, genesis, type Link, type Position } from './chain.ts';
 import { realDisk, type Disk } from './journal-disk.ts';
 import { firstIn, journalNumbers, pathOf, refuseSharedDir, unavailable } from './journal-files.ts';
-import { isDoubtful } from './journal-clock.ts';
 import { HeadFile, type Cold } from './journal-head.ts';
 import type { Proof } from './journal-proof.ts';
 import { Segments } from './journal-segments.ts';
@@ -22,6 +21,9 @@ export type JournalPlace = {
   readonly writeSome?: Disk['append'];
   readonly clock?: Clock;
 };
+
+/** Told what was found before the head is written, which is what it was found by: should that fail, nobody finds it again. */
+export type Owe = (repairs: readonly Repair[]) => void;
 
 const rotateAtBytesDefault = 64 * 1024 * 1024;
 
@@ -44,19 +46,17 @@ export class Journal {
   #confirmed: Link;
   /** What was found when it was opened and belongs on record, oldest first. */
   readonly repairs: readonly Repair[];
-  /** Since the last record the wall clock may have been set, or it was and that is on record: see `isDoubtful`. */
-  readonly doubtsClock: boolean;
 
   /** Throws `CONFIG_INVALID` when others could change the files, `AUDIT_UNAVAILABLE` when they cannot be opened. */
-  static open(place: JournalPlace, going?: Going): Journal {
+  static open(place: JournalPlace, going?: Going, owe?: Owe): Journal {
     try {
-      return new Journal(place, going);
+      return new Journal(place, going, owe);
     } catch (reason) {
       throw unavailable(reason, `cannot open the journal in ${place.dir}`);
     }
   }
 
-  private constructor(place: JournalPlace, going: Going | undefined) {
+  private constructor(place: JournalPlace, going: Going | undefined, owe: Owe | undefined) {
     const { dir, proof } = place;
     const whole = { ...realDisk, ...place.disk };
     const disk = { ...whole, append: place.writeSome ?? whole.append };
@@ -90,7 +90,7 @@ export class Journal {
         checkpoints: { known: proof?.checkpoints.count ?? 0, told: found?.checkpoints ?? 0 },
       });
       this.repairs = repairs;
-      this.doubtsClock = going === undefined && isDoubtful(dir, standing, this.#clock.wallMs());
+      owe?.(repairs);
       this.#last = { ...last, file: number, bytes: this.#segments.bytes };
       this.#retired = going?.retired ?? furthestLink(found?.retired, proof?.checkpoints.found?.retired);
       this.#confirmed = going?.confirmed ?? proof?.checkpoints.at ?? genesis;

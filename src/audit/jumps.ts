@@ -27,11 +27,6 @@ export class Jumps {
     return this.#unsaidMs;
   }
 
-  /** It may have been set before anybody looked. */
-  doubt(): void {
-    this.#jumpedAtMs = this.#clock.steadyMs();
-  }
-
   /** What `look` gave is on record. */
   said(): void {
     this.#unsaidMs = 0;

@@ -25,7 +25,8 @@ export function openScribe(place: ScribePlace): Scribe {
   const proof = openProof(proofPlace(stateDir, terms.checkpointDir), onCheckpoints);
   const { fileBytesMax: rotateAtBytes, fileAgeMs: rotateAtAgeMs, checkpointEveryMs } = terms;
   return new Scribe({
-    open: (going) => Journal.open({ dir: auditDir, rotateAtBytes, rotateAtAgeMs, proof, clock }, going),
+    open: (going, owe) =>
+      Journal.open({ dir: auditDir, rotateAtBytes, rotateAtAgeMs, proof, clock }, going, owe),
     clock,
     before,
     onTrouble,

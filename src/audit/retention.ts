@@ -4,12 +4,14 @@ import type { AuditTerms } from '../domain/care.ts';
 export type ClosedFile = {
   readonly number: number;
   readonly bytes: number;
-  /** When its last record was written; undefined where that is not known. Asked of the oldest ones: it takes a look inside. */
+  /** When its last record was written; undefined where that is not known. It takes a look inside. */
   readonly lastWallMs: () => number | undefined;
 };
 
 export type RetentionTerms = Pick<AuditTerms, 'keepMs' | 'keepBytesMax'>;
 
+/** Without a record for so long, a file is kept longer; with a clock that was set ahead, it is not removed much too early. */
+const gapMsMax = 7 * 86_400_000;
 /** Removing is slow on some disks; what is left goes the next time. */
 const atOnce = 16;
 
@@ -35,17 +37,26 @@ export function outlived(
 }
 
 /**
- * How many of the first are old. One without a time, or with one that is still to come because the clock was set when it was
- * written, is as old as the one that follows it; else a single one would keep all that come after it, for years.
+ * How many of the first are old. Counted back from now, file by file, and of the time between two of them no more than some
+ * days: a clock that was set ten years ahead makes none older than that, also when nobody remembers that it was set. One
+ * without a time, or from after the next one, is as old as that one.
  */
 function oldOf(closed: readonly ClosedFile[], keepMs: number, nowMs: number | undefined): number {
-  let old = 0;
-  if (nowMs === undefined) return old;
-  for (const [at, { lastWallMs }] of closed.entries()) {
-    const ageMs = nowMs - (lastWallMs() ?? Infinity);
-    if (ageMs < 0) continue;
-    if (ageMs <= keepMs) break;
-    old = at + 1;
+  if (nowMs === undefined || !mayBeOld(closed[0], keepMs, nowMs)) return 0;
+  const gapMs = Math.min(gapMsMax, keepMs / 2);
+  let ageMs = 0;
+  let nextMs = nowMs;
+  for (const [at, { lastWallMs }] of [...closed.entries()].toReversed()) {
+    const wallMs = lastWallMs() ?? nextMs;
+    ageMs += Math.min(gapMs, Math.max(0, nextMs - wallMs));
+    nextMs = wallMs;
+    if (ageMs > keepMs) return at + 1;
   }
-  return old;
+  return 0;
+}
+
+/** Whether the others have to be looked into at all: false almost always. */
+export function mayBeOld(oldest: ClosedFile | undefined, keepMs: number, nowMs: number): boolean {
+  const wallMs = oldest?.lastWallMs();
+  return oldest !== undefined && !(wallMs !== undefined && wallMs <= nowMs && nowMs - wallMs <= keepMs);
 }

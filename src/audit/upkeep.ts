@@ -123,7 +123,9 @@ export class Upkeep {
     if (this.#lookedAtMs !== undefined && now - this.#lookedAtMs < lookForOldEveryMs) return;
     this.#lookedAtMs = now;
     const nowMs = this.#reach.jumpedWithin(doubtClockForMs) ? undefined : clock.wallMs();
-    const outlived = this.#terms.retention.outlived(journal.last.file, nowMs);
+    const { retention } = this.#terms;
+    await retention.look(journal.last.file, nowMs);
+    const outlived = retention.outlived(journal.last.file, nowMs);
     if (outlived.length > 0) await this.#remove(outlived);
   }
 

@@ -115,8 +115,13 @@ export class Ledger {
   }
 
   #letGo(): void {
-    if (this.#file !== undefined) closeSync(this.#file);
+    const file = this.#file;
     this.#file = undefined;
+    try {
+      if (file !== undefined) closeSync(file);
+    } catch {
+      // A disk far away says only now that it did not take what was written.
+    }
   }
 }
 

@@ -240,9 +240,8 @@ export class Supervisor {
     } catch (reason) {
       deps.secretsBack?.(secrets);
       const isOurs = this.#state === 'starting' && this.#instance === undefined;
-      // A full disk is no reason to stay down until somebody comes: tried again like a child that ended.
       if (isOurs && isPassing(reason))
-        return this.#died(`it cannot be started: ${(reason as Error).message}`);
+        return this.#putOff(`it cannot be started: ${(reason as Error).message}`);
       return this.#cannotStart('refused', Fault.from(reason));
     }
     if (this.#state !== 'starting' || this.#instance !== undefined) return deps.secretsBack?.(secrets);
@@ -367,6 +366,18 @@ export class Supervisor {
     }
     this.#restarts++;
     this.#enter('backing-off', told);
+    this.#timer = setTimeout(() => this.start(), verdict.inMs);
+  }
+
+  /** A full disk is no reason to stay down until somebody comes: tried again, as long as it takes. */
+  #putOff(because: string): void {
+    const { deps } = this.#work;
+    const terms = { ...deps.pace, deathsMax: Infinity, deathsWithinMs: this.#work.spec.care.deathsWithinMs };
+    const verdict = afterDeath(this.#deaths, deps.clock.steadyMs(), 0, deps.random(), terms);
+    if (verdict.kind === 'give-up') return;
+    // Nothing of its own has ended: that does not count towards giving it up.
+    this.#deaths = { at: this.#deaths.at, inARow: verdict.deaths.inARow };
+    this.#enter('backing-off', because);
     this.#timer = setTimeout(() => this.start(), verdict.inMs);
   }
 

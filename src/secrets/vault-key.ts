@@ -1,6 +1,6 @@
-import { hkdfSync, randomBytes, scrypt } from 'node:crypto';
+import { hkdfSync, randomBytes, randomUUID, scrypt } from 'node:crypto';
 import { constants } from 'node:fs';
-import { mkdir, open, rm, stat } from 'node:fs/promises';
+import { link, mkdir, open, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import { Fault } from '../domain/faults.ts';
 import type { VaultKeySource } from '../domain/secret-reference.ts';
@@ -50,14 +50,11 @@ export async function ownersKey({ source, env, passphrase }: KeyParts, forNew: b
     case undefined: {
       const path = source?.path ?? defaultKeyFile(env);
       const text = readOurs(path, { bytesMax: keyFileBytesMax, closed: 'to everybody' })?.toString('utf8');
-      // Without a key in it, it never closed a vault: whoever was making it was killed, or the power went.
-      const isBlank = text !== undefined && /^\0*$/.test(text);
-      if (text !== undefined && !(forNew && isBlank)) {
+      if (text !== undefined) {
         // Made by a command that may have been killed before the disk had it: a vault must not stand on a key that goes.
         if (forNew) await settle(path).catch((cause: unknown) => Promise.reject(notKept(path, cause)));
         return readAs(text.replace(/\r?\n$/, ''), path);
       }
-      if (isBlank) await rm(path);
       if (forNew) return makeKeyFile(path);
       // Made anew, it would open nothing, and hide that the right one is missing.
       throw new Fault('SECRET_UNAVAILABLE', {
@@ -106,17 +103,14 @@ async function makeKeyFile(path: string): Promise<OwnersKey> {
         detail: `others may put files into ${folder}, where the key of the vault belongs`,
         hint: `chown "$(id -u)" ${folder} && chmod 700 ${folder}`,
       });
-    // Of two commands at once one makes it, and the other is told to try again.
-    const handle = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+    // Written, then named: a kill or a full disk in between leaves no empty key in the way. Of two commands at once one makes it,
+    // and the other is told to try again.
+    const fresh = `${path}.${randomUUID()}.new`;
     try {
-      await handle.writeFile(`${text}\n`);
-      await handle.sync();
-    } catch (reason) {
-      // Half a key would be in the way of the next try.
-      await rm(path, { force: true });
-      throw reason;
+      await writeFile(fresh, `${text}\n`, { flag: 'wx', mode: 0o600, flush: true });
+      await link(fresh, path);
     } finally {
-      await handle.close();
+      await rm(fresh, { force: true });
     }
     await settle(path);
   } catch (cause) {

@@ -3,6 +3,7 @@ import { generateKeyPairSync, verify } from 'node:crypto';
 import {
   appendFileSync,
   chmodSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -214,6 +215,28 @@ for (const [what, away, back] of [
     assert.deepEqual(findings, []);
     assert.equal(signed?.seq, last?.seq);
   });
+
+test('a folder of checkpoints that is mounted while mcpd runs keeps what is in it', async (t) => {
+  const rig = new JournalRig(t);
+  await written(rig, 2);
+  const aside = join(rig.dir, 'aside');
+  renameSync(rig.proof.checkpoints, aside);
+  const scribe = rig.open();
+  await scribe.append(line('a'), 'os');
+  rig.fire(1000);
+  await until('a checkpoint beneath', () => readdirSync(rig.proof.checkpoints).length > 0);
+  await scribe.flush('disk');
+  const before = readFileSync(join(aside, 'checkpoints-000001.jsonl'), 'utf8');
+  rmSync(rig.proof.checkpoints, { recursive: true });
+  renameSync(aside, rig.proof.checkpoints);
+  await scribe.append(line('a'), 'os');
+  await scribe.close();
+  const file = join(rig.proof.checkpoints, 'checkpoints-000001.jsonl');
+  assert.ok(readFileSync(file, 'utf8').startsWith(before));
+  const { findings, signed, last } = await rig.verify();
+  assert.deepEqual(findings, []);
+  assert.equal(signed?.seq, last?.seq);
+});
 
 test('half a checkpoint that a crash left is cut off', async (t) => {
   const rig = new JournalRig(t);

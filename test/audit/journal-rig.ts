@@ -65,8 +65,8 @@ export class JournalRig {
     const terms = keep ?? { keepMs: Infinity, keepBytesMax: Infinity };
     const retention = new Retention(this.audit, terms, { ...realDisk, ...disk });
     return new Scribe({
-      open: (going) =>
-        Journal.open({ dir: this.audit, proof, clock: this.clock, disk: { ...disk }, ...more }, going),
+      open: (going, owe) =>
+        Journal.open({ dir: this.audit, proof, clock: this.clock, disk: { ...disk }, ...more }, going, owe),
       clock: this.clock,
       onTrouble: (fault) => this.told.push(fault),
       later: (afterMs, run) => {
