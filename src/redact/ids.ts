@@ -71,18 +71,49 @@ function comesFrom(text: string, at: number): boolean {
   return text.charAt(at - 1) === '.' && isDigit(text.charCodeAt(at - 2));
 }
 
+/** How long cards are: those that most are come first. */
+const cardLengths = [16, 15, 19, 14, 13, 17, 18];
+const cardDigitsMax = 19;
+
 /** 13 to 19 digits in groups, of a range that cards have, with the right check digit. */
 export function card(text: string, at: number): Span | undefined {
-  if (!beginsWith(text, at, 3) || comesFrom(text, at)) return undefined;
-  for (const count of [16, 15, 19, 14, 13, 17, 18]) {
-    const number = read(text, at, count, isDigit, ' -.');
-    if (number === undefined || goesOn(text, number.to)) continue;
-    // Groups of one or two digits are dates, versions and columns of figures.
-    if (number.groups.slice(0, -1).some((it) => it < 3)) continue;
-    if (isCardRange(number.value) && luhn(number.value) && !/^(.)\1+$/.test(number.value))
-      return { from: at, to: number.to };
+  const first = text.charCodeAt(at);
+  // No range begins with another digit than 2 to 6.
+  if (first < 0x32 || first > 0x36 || !beginsWith(text, at, 3) || comesFrom(text, at)) return undefined;
+  // Read once for all lengths: a column of figures has a place to look at in each line.
+  const ends = digitEnds(text, at);
+  if (ends.length < 13) return undefined;
+  const digits = text.slice(at, ends.at(-1)).replaceAll(/[^0-9]/g, '');
+  for (const count of cardLengths) {
+    const to = ends[count - 1];
+    if (to === undefined || goesOn(text, to)) continue;
+    const value = digits.slice(0, count);
+    if (isCardRange(value) && luhn(value) && !/^(.)\1+$/.test(value)) return { from: at, to };
   }
   return undefined;
+}
+
+/**
+ * Where each digit of a number ends that may have separators, always the same, between groups. Of one or two digits only the
+ * last group may be: others are dates, versions and columns of figures.
+ */
+function digitEnds(text: string, from: number): readonly number[] {
+  const ends: number[] = [];
+  let seam = -1;
+  let size = 0;
+  for (let at = from; ends.length < cardDigitsMax; at++) {
+    const code = text.charCodeAt(at);
+    if (isDigit(code)) {
+      size++;
+      ends.push(at + 1);
+    } else {
+      const isSeam = seam < 0 ? code === 0x20 || code === 0x2d || code === 0x2e : code === seam;
+      if (!isSeam || size < 3) break;
+      seam = code;
+      size = 0;
+    }
+  }
+  return ends;
 }
 
 export function iban(text: string, at: number): Span | undefined {
