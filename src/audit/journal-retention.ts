@@ -46,11 +46,11 @@ export class Retention {
   }
 
   /** `open`: the number of the file that is written to. Oldest first. Throws what the disk says. */
-  outlived(open: number, nowMs: number | undefined): readonly Outlived[] {
+  outlived(open: number, nowMs: number | undefined, sinceMs: number): readonly Outlived[] {
     const numbers = journalNumbers(this.#dir).filter((number) => number < open);
     const closed = numbers.map((number) => this.#closed(number));
     const openBytes = statSync(pathOf(this.#dir, open)).size;
-    return outlived(closed, openBytes, this.#terms, nowMs).map(({ number, bytes }) =>
+    return outlived(closed, openBytes, this.#terms, nowMs, sinceMs).map(({ number, bytes }) =>
       this.#say(number, bytes),
     );
   }

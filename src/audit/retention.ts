@@ -8,25 +8,31 @@ export type ClosedFile = {
   readonly lastWallMs: () => number | undefined;
 };
 
-export type RetentionTerms = Pick<AuditTerms, 'keepMs' | 'keepBytesMax'>;
+export type RetentionTerms = Pick<AuditTerms, 'keepMs' | 'keepBytesMax'> &
+  Partial<Pick<AuditTerms, 'fileAgeMs'>>;
 
-/** Without a record for so long, a file is kept longer; with a clock that was set ahead, it is not removed much too early. */
+/** How much of a long time without a record is believed: more keeps less when the clock was set ahead. */
 const gapMsMax = 7 * 86_400_000;
 /** Removing is slow on some disks; what is left goes the next time. */
 const atOnce = 16;
 
 /**
  * Which closed files, given oldest first, need not be kept any longer: always the oldest, without a gap. `nowMs` is
- * undefined while the wall clock cannot be trusted: set ahead by ten years, it would have the whole journal removed.
+ * undefined while the wall clock cannot be trusted: set ahead by ten years, it would have the whole journal removed. `sinceMs`:
+ * for how long, by the steady clock, the newest of them has been closed at least.
  */
 export function outlived(
   closed: readonly ClosedFile[],
   openBytes: number,
-  { keepMs, keepBytesMax }: RetentionTerms,
+  { keepMs, keepBytesMax, fileAgeMs = 0 }: RetentionTerms,
   nowMs: number | undefined,
+  sinceMs = 0,
 ): readonly ClosedFile[] {
   let total = closed.reduce((sum, { bytes }) => sum + bytes, openBytes);
-  const old = oldOf(closed, keepMs, nowMs);
+  const old =
+    nowMs === undefined
+      ? 0
+      : oldOf(closed, keepMs, Math.max(fileAgeMs, Math.min(gapMsMax, keepMs / 2)), nowMs, sinceMs);
   let count = 0;
   for (const { bytes } of closed) {
     if (count === atOnce || (total <= keepBytesMax && count >= old)) break;
@@ -37,18 +43,25 @@ export function outlived(
 }
 
 /**
- * How many of the first are old. Counted back from now, file by file, and of the time between two of them no more than some
- * days: a clock that was set ten years ahead makes none older than that, also when nobody remembers that it was set. One
- * without a time, or from after the next one, is as old as that one.
+ * How many of the first are old. Counted back from now, file by file, and of the time between two of them no more than `gapMs`,
+ * or what a clock that nobody sets has measured: one that was set ten years ahead makes none older than that, also when nobody
+ * remembers that it was set. One without a time, or from after the next one, is as old as that one.
  */
-function oldOf(closed: readonly ClosedFile[], keepMs: number, nowMs: number | undefined): number {
-  if (nowMs === undefined || !mayBeOld(closed[0], keepMs, nowMs)) return 0;
-  const gapMs = Math.min(gapMsMax, keepMs / 2);
+function oldOf(
+  closed: readonly ClosedFile[],
+  keepMs: number,
+  gapMs: number,
+  nowMs: number,
+  sinceMs: number,
+): number {
+  if (!mayBeOld(closed[0], keepMs, nowMs)) return 0;
   let ageMs = 0;
   let nextMs = nowMs;
+  let mostMs = Math.max(gapMs, sinceMs);
   for (const [at, { lastWallMs }] of [...closed.entries()].toReversed()) {
     const wallMs = lastWallMs() ?? nextMs;
-    ageMs += Math.min(gapMs, Math.max(0, nextMs - wallMs));
+    ageMs += Math.min(mostMs, Math.max(0, nextMs - wallMs));
+    mostMs = gapMs;
     nextMs = wallMs;
     if (ageMs > keepMs) return at + 1;
   }

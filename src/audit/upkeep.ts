@@ -41,6 +41,8 @@ export class Upkeep {
   #lookedAtMs: number | undefined;
   #isSoon = false;
   #stopped = false;
+  /** The file that is written to, and since when, by the steady clock, at the latest. */
+  #open: { readonly file: number; readonly sinceMs: number } = { file: 0, sinceMs: 0 };
   /** Files that are on record as removed, and still there; no more than are removed at once. */
   readonly #spokenOf = new Set<number>();
 
@@ -124,8 +126,12 @@ export class Upkeep {
     this.#lookedAtMs = now;
     const nowMs = this.#reach.jumpedWithin(doubtClockForMs) ? undefined : clock.wallMs();
     const { retention } = this.#terms;
-    await retention.look(journal.last.file, nowMs);
-    const outlived = retention.outlived(journal.last.file, nowMs);
+    const { file } = journal.last;
+    if (file !== this.#open.file) this.#open = { file, sinceMs: now };
+    await retention.look(file, nowMs);
+    // It may have failed, or been closed, while others had their turn.
+    if (this.#reach.journal() !== journal) return;
+    const outlived = retention.outlived(file, nowMs, now - this.#open.sinceMs);
     if (outlived.length > 0) await this.#remove(outlived);
   }
 

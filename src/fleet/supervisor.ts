@@ -239,9 +239,9 @@ export class Supervisor {
       await deps.admit?.(spec);
     } catch (reason) {
       deps.secretsBack?.(secrets);
-      const isOurs = this.#state === 'starting' && this.#instance === undefined;
-      if (isOurs && isPassing(reason))
-        return this.#putOff(`it cannot be started: ${(reason as Error).message}`);
+      // Started anew meanwhile: that one says how it goes.
+      if (this.#state !== 'starting' || this.#instance !== undefined) return;
+      if (isPassing(reason)) return this.#putOff(`it cannot be started: ${(reason as Error).message}`);
       return this.#cannotStart('refused', Fault.from(reason));
     }
     if (this.#state !== 'starting' || this.#instance !== undefined) return deps.secretsBack?.(secrets);
@@ -379,6 +379,8 @@ export class Supervisor {
     this.#deaths = { at: this.#deaths.at, inARow: verdict.deaths.inARow };
     this.#enter('backing-off', because);
     this.#timer = setTimeout(() => this.start(), verdict.inMs);
+    // Whoever opens a session is told now, and does not wait for the disk.
+    this.#work.trouble?.(this.#down());
   }
 
   /** Why there is no child to talk to. */

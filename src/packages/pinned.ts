@@ -13,7 +13,7 @@ export async function checkProgram(
   const hint = `look at it: sha256sum ${command}; where that is meant, correct sha256 in the file of ${name}; else put the program back, and type mcpd ctl restart ${name}`;
   const digest = await digests.of(command).catch((reason: unknown) => {
     const why = reason instanceof Error ? reason.message : String(reason);
-    throw refused(`${command} cannot be checked: ${why}`, hint);
+    throw refused(`${command} cannot be checked: ${why}`, hint, reason);
   });
   if (digest !== wanted)
     throw refused(`${command} is not the program that is pinned: its SHA-256 is ${digest}`, hint);
@@ -66,6 +66,6 @@ async function installing(spec: ServerSpec, fetched: FetchedPackage, house: Hous
     : `${install} && chown -R ${home.uid}:${home.gid} ${cache}`;
 }
 
-function refused(detail: string, hint: string): Fault {
-  return new Fault('UPSTREAM_DOWN', { detail, hint });
+function refused(detail: string, hint: string, cause?: unknown): Fault {
+  return new Fault('UPSTREAM_DOWN', { detail, hint, cause });
 }

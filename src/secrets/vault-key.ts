@@ -1,7 +1,7 @@
 import { hkdfSync, randomBytes, randomUUID, scrypt } from 'node:crypto';
 import { constants } from 'node:fs';
-import { link, mkdir, open, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, isAbsolute, join } from 'node:path';
+import { copyFile, link, lstat, mkdir, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import { Fault } from '../domain/faults.ts';
 import type { VaultKeySource } from '../domain/secret-reference.ts';
 import { readCredential } from './credential.ts';
@@ -49,6 +49,7 @@ export async function ownersKey({ source, env, passphrase }: KeyParts, forNew: b
     case 'file':
     case undefined: {
       const path = source?.path ?? defaultKeyFile(env);
+      await finish(path);
       const text = readOurs(path, { bytesMax: keyFileBytesMax, closed: 'to everybody' })?.toString('utf8');
       if (text !== undefined) {
         // Made by a command that may have been killed before the disk had it: a vault must not stand on a key that goes.
@@ -108,7 +109,12 @@ async function makeKeyFile(path: string): Promise<OwnersKey> {
     const fresh = `${path}.${randomUUID()}.new`;
     try {
       await writeFile(fresh, `${text}\n`, { flag: 'wx', mode: 0o600, flush: true });
-      await link(fresh, path);
+      await link(fresh, path).catch((reason: unknown) => {
+        // A file system without links: a copy, and as much an error where there is one already.
+        if (!['EPERM', 'ENOTSUP', 'ENOSYS'].includes((reason as NodeJS.ErrnoException).code ?? ''))
+          throw reason;
+        return copyFile(fresh, path, constants.COPYFILE_EXCL);
+      });
     } finally {
       await rm(fresh, { force: true });
     }
@@ -126,6 +132,18 @@ function notKept(path: string, cause: unknown): Fault {
     hint: 'name another place in mcpd.toml: [secrets.vault] key = "file:PATH"',
     cause,
   });
+}
+
+/** A command that was killed when it had named the key left the other name too, and a file with two names is refused. */
+async function finish(path: string): Promise<void> {
+  const stat = await lstat(path).catch(() => undefined);
+  if (stat?.nlink !== 2 || !stat.isFile()) return;
+  const folder = dirname(path);
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names.filter((it) => it.startsWith(`${basename(path)}.`) && it.endsWith('.new'))) {
+    const other = await lstat(join(folder, name)).catch(() => undefined);
+    if (other?.ino === stat.ino && other.dev === stat.dev) await rm(join(folder, name), { force: true });
+  }
 }
 
 /** On the disk, and its name too. */

@@ -38,6 +38,16 @@ test('of the time without a record no more than a week counts, or half of what i
   assert.deepEqual(after(3, 2 * day), [1]);
 });
 
+test('a time without records counts whole where mcpd has run, and up to the age of a file where files are long', () => {
+  const files = closed([10, 0], [10, day], [10, 2 * day]);
+  const terms = { keepMs: 30 * day, keepBytesMax: 1000 };
+  assert.deepEqual(outlived(files, 10, terms, 400 * day, 28 * day), []);
+  assert.deepEqual(numbers(outlived(files, 10, terms, 400 * day, 29 * day)), [1]);
+  assert.deepEqual(numbers(outlived(files, 10, terms, 400 * day, 31 * day)), [1, 2, 3]);
+  const long = closed([10, 0], [10, 30 * day], [10, 60 * day]);
+  assert.deepEqual(numbers(outlived(long, 10, { ...terms, fileAgeMs: 30 * day }, 61 * day)), [1, 2]);
+});
+
 test('nor is more than that believed of a clock that was set while records were written', () => {
   const jumped = closed([10, 0], [10, day], [10, 3651 * day], [10, 3652 * day], [10, 3653 * day]);
   const terms = { keepMs: 90 * day, keepBytesMax: 1000 };

@@ -249,6 +249,22 @@ it('a start that the system refuses for a moment is tried again, without anybody
   assert.ok(logged.some(({ fields }) => JSON.stringify(fields).includes('no space left on device')));
 });
 
+it('a session that opens meanwhile is told at once, and the next one is served', async () => {
+  const { named } = place();
+  let isFull = true;
+  const admit = (): Promise<void> =>
+    isFull
+      ? Promise.reject(Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE' }))
+      : Promise.resolve();
+  const { fleet: it } = fleetOf({ admit });
+  running.push(it);
+  it.apply([named('x', {}, { startWithinMs: 60_000 })]);
+  await assert.rejects(openSession(it), fault('UPSTREAM_DOWN'));
+  isFull = false;
+  await openSession(it);
+  assert.equal(statusOf(it).state, 'ready');
+});
+
 it('a listing that fails takes back nothing that a tool has said of itself', async () => {
   const { named } = place();
   const { fleet: it, logged } = fleetOf();

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
+  linkSync,
   mkdirSync,
   readFileSync,
   readdirSync,
@@ -136,6 +137,16 @@ test('of commands at once that make the key, one does, and every vault is opened
   assert.ok(made.length > 0);
   for (const vault of made) assert.equal(await vault.check(), 1);
   assert.deepEqual(readdirSync(join(dir, 'config')), ['vault.key']);
+});
+
+test('a key that a command was killed over as it named it is finished, and another one’s second name is refused', async (t) => {
+  const { dir, vault } = await filled(t);
+  const key = join(dir, 'config', 'vault.key');
+  linkSync(key, `${key}.0b1c.new`);
+  assert.equal(await vault.check(), 2);
+  assert.deepEqual(readdirSync(join(dir, 'config')), ['vault.key']);
+  linkSync(key, join(dir, 'theirs'));
+  await assert.rejects(vault.check(), refusedWith('CONFIG_INVALID', /second name/));
 });
 
 test('another key does not open it', async (t) => {
