@@ -307,23 +307,29 @@ describe('B-31 a journal that was put in the place of another is found', () => {
   });
 });
 
+/** Two files: of the first, the disk may have lost what came last. */
+async function mayHaveLost(t: TestContext): Promise<JournalRig> {
+  const rig = new JournalRig(t);
+  let fails = false;
+  const sync = (fd: number) =>
+    fails ? Promise.reject(Object.assign(new Error('i/o error'), { code: 'EIO' })) : realDisk.sync(fd);
+  const scribe = rig.open({ disk: { sync }, upkeep: false });
+  for (const n of [2, 3, 4, 5]) await scribe.append(line('decision', `,"n":${n}`), 'disk');
+  fails = true;
+  for (const n of [6, 7]) await scribe.append(line('decision', `,"n":${n}`), 'os');
+  await assert.rejects(scribe.flush('disk'), { code: 'AUDIT_UNAVAILABLE' });
+  fails = false;
+  rig.clock.pass(1000);
+  await until('the journal works again', () => scribe.ready());
+  await scribe.append(line('decision', ',"n":8'), 'disk');
+  await scribe.close();
+  assert.equal(rig.files.length, 2);
+  return rig;
+}
+
 describe('B-31 a journal with records that a failing disk may have lost', () => {
   it('still vouches for those that the disk had confirmed before them', async (t) => {
-    const rig = new JournalRig(t);
-    let fails = false;
-    const sync = (fd: number) =>
-      fails ? Promise.reject(Object.assign(new Error('i/o error'), { code: 'EIO' })) : realDisk.sync(fd);
-    const scribe = rig.open({ disk: { sync }, upkeep: false });
-    for (const n of [2, 3, 4, 5]) await scribe.append(line('decision', `,"n":${n}`), 'disk');
-    fails = true;
-    for (const n of [6, 7]) await scribe.append(line('decision', `,"n":${n}`), 'os');
-    await assert.rejects(scribe.flush('disk'), { code: 'AUDIT_UNAVAILABLE' });
-    fails = false;
-    rig.clock.pass(1000);
-    await until('the journal works again', () => scribe.ready());
-    await scribe.append(line('decision', ',"n":8'), 'disk');
-    await scribe.close();
-    assert.equal(rig.files.length, 2);
+    const rig = await mayHaveLost(t);
     const [file = ''] = rig.files;
     const lines = rig.lines(file);
     // What the disk lost is no finding.
@@ -344,20 +350,7 @@ describe('B-31 a journal with records that a failing disk may have lost', () => 
   });
 
   it('also when the file before them is removed in order', async (t) => {
-    const rig = new JournalRig(t);
-    let fails = false;
-    const sync = (fd: number) =>
-      fails ? Promise.reject(Object.assign(new Error('i/o error'), { code: 'EIO' })) : realDisk.sync(fd);
-    const scribe = rig.open({ disk: { sync }, upkeep: false });
-    await scribe.append(line('decision'), 'disk');
-    fails = true;
-    for (const n of [6, 7]) await scribe.append(line('decision', `,"n":${n}`), 'os');
-    await assert.rejects(scribe.flush('disk'), { code: 'AUDIT_UNAVAILABLE' });
-    fails = false;
-    rig.clock.pass(1000);
-    await until('the journal works again', () => scribe.ready());
-    await scribe.append(line('decision'), 'disk');
-    await scribe.close();
+    const rig = await mayHaveLost(t);
     const [file = ''] = rig.files;
     rig.setLines(file, rig.lines(file).slice(0, -1));
     const next = rig.open({ keep: { keepMs: Infinity, keepBytesMax: 1 } });

@@ -250,7 +250,7 @@ it('a start that the system refuses for a moment is tried again, without anybody
 });
 
 it('a session that opens meanwhile is told at once, and the next one is served', async () => {
-  const { named } = place();
+  const { named, alive } = place();
   let isFull = true;
   const admit = (): Promise<void> =>
     isFull
@@ -262,7 +262,10 @@ it('a session that opens meanwhile is told at once, and the next one is served',
   await assert.rejects(openSession(it), fault('UPSTREAM_DOWN'));
   isFull = false;
   await openSession(it);
-  assert.equal(statusOf(it).state, 'ready');
+  await until(() => statusOf(it).state === 'ready');
+  // Whoever was turned away left nothing that is tried again.
+  await pause(100);
+  assert.equal(alive().length, 1);
 });
 
 it('a listing that fails takes back nothing that a tool has said of itself', async () => {
