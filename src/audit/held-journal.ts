@@ -126,9 +126,10 @@ export class HeldJournal {
 
   #open(known: readonly Repair[]): Journal {
     const owed = this.#owed;
-    this.#owe(known);
     const journal = this.#parts.open(this.#going, (repairs) => this.#owe(repairs));
     this.#journal = journal;
+    // Not before: another file that lay in the place of ours for a while, and is gone again, has changed nothing.
+    this.#owe(known);
     // What says why a number is missing, or that a chain begins, comes before all else.
     const repairs = distinct([...journal.repairs, ...owed, ...known]);
     if (repairs.length > 0) journal.write(repairs.map((it) => this.own(it.kind, it.members)));
