@@ -29,6 +29,15 @@ export function afterDeath(
   const at = [...past.at.filter((it) => now - it < terms.deathsWithinMs), now];
   const deaths = { at, inARow: past.inARow + 1 };
   if (at.length > terms.deathsMax) return { kind: 'give-up', deaths };
-  const full = Math.min(terms.backoffCapMs, terms.backoffBaseMs * 2 ** Math.min(deaths.inARow - 1, 30));
-  return { kind: 'again', inMs: full / 2 + (random * full) / 2, deaths };
+  return { kind: 'again', inMs: pauseMs(deaths.inARow, random, terms), deaths };
+}
+
+/** How long to wait after so many failures in a row: exponential, half of it random. */
+export function pauseMs(
+  inARow: number,
+  random: number,
+  { backoffBaseMs, backoffCapMs }: Pick<RestartTerms, 'backoffBaseMs' | 'backoffCapMs'>,
+): number {
+  const full = Math.min(backoffCapMs, backoffBaseMs * 2 ** Math.min(inARow - 1, 30));
+  return full / 2 + (random * full) / 2;
 }

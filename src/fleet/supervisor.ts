@@ -9,7 +9,7 @@ import type { ChildDeps } from './deps.ts';
 import { whenAnswered } from './drain.ts';
 import { Instance } from './instance.ts';
 import { launchFor } from './launch.ts';
-import { afterDeath, noDeaths, type Deaths } from './restart.ts';
+import { afterDeath, noDeaths, pauseMs, type Deaths } from './restart.ts';
 import type { Turn } from './stagger.ts';
 import { Waiters } from './waiters.ts';
 
@@ -372,13 +372,10 @@ export class Supervisor {
   /** A full disk is no reason to stay down until somebody comes: tried again, as long as it takes. */
   #putOff(because: string): void {
     const { deps } = this.#work;
-    const terms = { ...deps.pace, deathsMax: Infinity, deathsWithinMs: this.#work.spec.care.deathsWithinMs };
-    const verdict = afterDeath(this.#deaths, deps.clock.steadyMs(), 0, deps.random(), terms);
-    if (verdict.kind === 'give-up') return;
-    // Nothing of its own has ended: that does not count towards giving it up.
-    this.#deaths = { at: this.#deaths.at, inARow: verdict.deaths.inARow };
+    // Nothing of its own has ended: that lengthens the pause, and does not count towards giving it up.
+    this.#deaths = { ...this.#deaths, inARow: this.#deaths.inARow + 1 };
     this.#enter('backing-off', because);
-    this.#timer = setTimeout(() => this.start(), verdict.inMs);
+    this.#timer = setTimeout(() => this.start(), pauseMs(this.#deaths.inARow, deps.random(), deps.pace));
     // Whoever opens a session is told now, and does not wait for the disk.
     this.#work.trouble?.(this.#down());
   }

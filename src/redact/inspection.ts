@@ -11,8 +11,8 @@ import { splice, type Hit, type Mark } from './splice.ts';
 /** Longer texts are looked through in pieces, so that nothing else waits for them. */
 export const shortCharsMax = 16 * 1024;
 /** Digits and blanks take the longest: some 20 ms on a slow machine. */
-const pieceCharsMax = 16 * 1024;
-/** Owners' patterns are much slower than ours; a piece of theirs is shorter, and reaches over its end by the second number. */
+const pieceCharsMax = shortCharsMax;
+/** A piece of the owner's patterns reaches over its end by the second number. */
 const patternPieceChars = shortCharsMax;
 const patternReachChars = 2 * 1024;
 /** Of a longer number nobody has use for the rest. */

@@ -161,7 +161,7 @@ describe('homes of servers', { skip: hasUsers ? false : 'they are made behind a 
 });
 
 describe('what a crash left beside a file is not followed when the file is written anew', () => {
-  for (const file of ['state-was-kept.new', 'control/token'])
+  for (const file of ['state-was-kept.new', 'users.json.new', 'control/token'])
     test(file, async () => {
       await tricked(
         join(daemon.state, file),
