@@ -71,7 +71,8 @@ export class Holdings {
     this.#lingering.close();
   }
 
+  /** By name: whose child happened to start first is nobody's business. */
   #servers(fits: (holding: Holding) => boolean): readonly string[] {
-    return [...new Set([...this.#all.values()].filter(fits).map(({ server }) => server))];
+    return [...new Set([...this.#all.values()].filter(fits).map(({ server }) => server))].toSorted();
   }
 }

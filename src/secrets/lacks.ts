@@ -35,9 +35,10 @@ export class Lacks {
     for (const server of [...this.#all.keys()]) if (!fits(server)) this.forget(server);
   }
 
-  /** The servers that wait for it. */
+  /** The servers that wait for it, by name. */
   of(reference: string): readonly string[] {
-    return [...this.#all].filter(([, it]) => it.has(reference)).map(([server]) => server);
+    const waiting = [...this.#all].filter(([, it]) => it.has(reference));
+    return waiting.map(([server]) => server).toSorted();
   }
 
   because(server: string, reference: string): string | undefined {

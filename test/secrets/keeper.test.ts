@@ -208,6 +208,21 @@ test('a rotation restarts those who hold the old value, and it is redacted until
   assert.ok(house.known.has('new-value') && house.known.has('value-b'));
 });
 
+test('what came of a change is told by name, whoever started first', async () => {
+  const house = new House();
+  for (const server of ['seats', 'desk'])
+    await assert.rejects(house.keeper.resolve(server, { A: use('vault:a') }));
+  house.vault.set('a', 'old-value');
+  const set = await house.keeper.changed('vault:a', { restart: true });
+  assert.deepEqual(set, { restarted: [], retried: ['desk', 'seats'], untouched: [] });
+  for (const server of ['seats', 'desk']) await house.keeper.resolve(server, { A: use('vault:a') });
+  const same = await house.keeper.changed('vault:a', { restart: true });
+  assert.deepEqual(same.untouched, ['desk', 'seats']);
+  house.vault.set('a', 'new-value');
+  const rotated = await house.keeper.changed('vault:a', { restart: true });
+  assert.deepEqual(rotated.restarted, ['desk', 'seats']);
+});
+
 test('a value that nobody holds at the moment is still the value, and still redacted', async () => {
   const house = new House();
   house.vault.set('a', 'value-a');
