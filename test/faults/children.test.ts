@@ -119,6 +119,7 @@ describe('children that do not answer', limits, () => {
       },
     });
     const { daemon } = watched;
+    const rounds = times(1, 3);
     // The calls are made in a process of their own: who measures beside them is not to be slowed by making them.
     const load = (server: string, tool: string): Promise<Counts> =>
       noise(
@@ -126,32 +127,40 @@ describe('children that do not answer', limits, () => {
         { server, key: daemon.key },
         { lanes: 16, forMs: 120_000, tool, args: {}, fill: { big: 2 ** 20 }, calls: times(80, 500) },
       );
-    const beside = async (work: Promise<unknown>): Promise<number> => {
+    const beside = async (work: Promise<unknown>): Promise<readonly number[]> => {
       await using bystander = new Bystander(watched);
       await work;
-      return quantile(await bystander.noticedNothing(), 0.99);
+      return bystander.noticedNothing();
     };
     // A heap grows with its work, whoever reads it; what counts is what a child adds that does not.
     await beside(load('reads', 'echo'));
-    const quiet = await beside(sleep(times(300, 10_000)));
-    const reading = await beside(load('reads', 'echo'));
-    const before = watched.rssMiB();
-    let most = before;
-    const looking = setInterval(() => (most = Math.max(most, watched.rssMiB())), 50);
-    const calling = load('deaf', 'write');
-    const loud = await beside(calling);
-    clearInterval(looking);
-    const [grew, ends] = [Math.round(most - before), await calling];
+    const quiet = quantile(await beside(sleep(times(300, 10_000))), 0.99);
+    const [besideReading, besideDeaf]: [number[], number[]] = [[], []];
+    const ends: Record<string, number> = {};
+    let grew = 0;
+    // In turns, so that what else the machine does happens to both.
+    for (let round = 0; round < rounds; round++) {
+      besideReading.push(...(await beside(load('reads', 'echo'))));
+      const before = watched.rssMiB();
+      let most = before;
+      const looking = setInterval(() => (most = Math.max(most, watched.rssMiB())), 50);
+      const calling = load('deaf', 'write');
+      besideDeaf.push(...(await beside(calling)));
+      clearInterval(looking);
+      grew = Math.max(grew, Math.round(most - before));
+      for (const [end, count = 0] of Object.entries(await calling)) ends[end] = (ends[end] ?? 0) + count;
+    }
+    const [reading, loud] = [quantile(besideReading, 0.99), quantile(besideDeaf, 0.99)];
     assert.deepEqual(
       Object.keys(ends).filter((end) => !['busy', 'timed out', '429', '503'].includes(end)),
       [],
     );
-    const calls = Object.values(ends).reduce<number>((all, count) => all + (count ?? 0), 0);
-    assert.ok(calls >= times(80, 500), `${calls} calls`);
+    const calls = Object.values(ends).reduce((all, count) => all + count, 0);
+    assert.ok(calls >= rounds * times(80, 500), `${calls} calls`);
     // The door holds eight times as much of one caller: it is the line of the child that is full.
     assert.ok((ends['busy'] ?? 0) > 0, JSON.stringify(ends));
     assert.ok((ends['timed out'] ?? 0) > 0, JSON.stringify(ends));
-    for (const [end, count] of Object.entries(ends)) figure('C-03', `calls that ended: ${end}`, count ?? 0);
+    for (const [end, count] of Object.entries(ends)) figure('C-03', `calls that ended: ${end}`, count);
     figure('C-03', 'rss grew by MiB', grew);
     figure('C-03', 'others p99 ms quiet', quiet);
     figure('C-03', 'others p99 ms beside the same load on a server that reads', reading);

@@ -2,8 +2,8 @@
  * The daemon dies at every place where bytes reach the disk. After each death: it starts, the journal verifies, what was
  * acknowledged is on record, nothing was made without a record, and what was switched off with exit 0 is off.
  *
- * The N-th system call on any file of the state directory ends the process (strace(1), `signal=KILL:when=N`), for N = 1, 2, …
- * until a whole life goes by in which none fires. strace counts for each thread.
+ * The N-th system call of a kind on any file of the state directory ends the process (strace(1), `signal=KILL:when=N`), for each
+ * kind and N = 1, 2, … until a whole life goes by in which none fires. strace counts for each thread.
  */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -13,12 +13,13 @@ import { TestDaemon, until } from '../support/daemon.ts';
 import { figure, isWhole } from '../support/faults.ts';
 import { History, recorded } from './support/history.ts';
 import { boot, launch, tryBoot, type Launched } from './support/launch.ts';
-import { traced, untraceable, writing } from './support/strace.ts';
+import { eachAlone, traced, untraceable, writing } from './support/strace.ts';
 import { verified } from './support/verified.ts';
 
 const skip = untraceable();
 /** More system calls than one life makes; a loop without an end would say nothing. */
 const callsMax = 400;
+const kinds = isWhole ? eachAlone(writing) : [writing];
 
 /**
  * Every file of the state that is written in place or replaced, with the names that it has on the way. Those beside a database
@@ -73,11 +74,11 @@ describe('C-11 a crash at any input or output on journal and state', { skip, tim
     await launched.finish();
   }
 
-  /** One life with a death at the N-th call. False: it went by without one. */
-  async function dieAt(n: number): Promise<boolean> {
+  /** One life with a death at the N-th of these calls. False: it went by without one. */
+  async function dieAt(calls: string, n: number): Promise<boolean> {
     const log = join(daemon.dir, 'strace.log');
     rmSync(log, { force: true });
-    const killing = traced(log, [{ calls: writing, how: `signal=KILL:when=${n}` }], known);
+    const killing = traced(log, [{ calls, how: `signal=KILL:when=${n}` }], known);
     const { launched, ready } = await tryBoot(daemon, { before: killing.before });
     // Its connections end in the middle, which is what is wanted.
     const lived =
@@ -88,8 +89,9 @@ describe('C-11 a crash at any input or output on journal and state', { skip, tim
       ));
     await end(launched);
     const died = launched.end?.signal === 'SIGKILL';
-    assert.ok(died || lived, `nothing fired at N=${n}, and yet its life was cut short: ${daemon.output}`);
-    if (!died) assert.equal(launched.end?.code, 0, `it ended otherwise at N=${n}: ${daemon.output}`);
+    const told = `${calls} ${n}`;
+    assert.ok(died || lived, `nothing fired at ${told}, and yet its life was cut short: ${daemon.output}`);
+    if (!died) assert.equal(launched.end?.code, 0, `it ended otherwise at ${told}: ${daemon.output}`);
     await until('the tracer is gone', () => !isTraced(launched.child.pid ?? 0));
     history.checkRecords();
     if (died) places.push(lastCall(killing.told()));
@@ -97,75 +99,86 @@ describe('C-11 a crash at any input or output on journal and state', { skip, tim
   }
 
   /** The next start, and everything that must hold then. */
-  async function comeBack(n: number): Promise<void> {
+  async function comeBack(where: string): Promise<void> {
     const { launched, ready } = await tryBoot(daemon);
-    assert.ok(ready, `after a death at N=${n} it does not start:\n${daemon.output}`);
+    assert.ok(ready, `after a death at ${where} it does not start:\n${daemon.output}`);
     const session = await daemon.session('fx');
     await history.checkSwitch(session);
     await history.switchTo('on');
     await history.call(session);
     await end(launched);
     history.checkRecords();
-    await verified(daemon, `after a death at N=${n}`);
+    await verified(daemon, `after a death at ${where}`);
   }
 
   it('C-11 in the middle of its work', { timeout: 3_600_000 }, async (t) => {
     let deaths = 0;
-    let n = 1;
     places.length = 0;
-    for (; n < callsMax; n += isWhole ? 1 : Math.max(4, n * 3)) {
-      const died = await dieAt(n);
-      if (!died) break;
-      deaths++;
-      await comeBack(n);
+    for (const calls of kinds) {
+      let n = 1;
+      for (; n < callsMax && (await dieAt(calls, n)); n += isWhole ? 1 : Math.max(4, n * 3)) {
+        deaths++;
+        await comeBack(`${calls} ${n}`);
+      }
+      assert.ok(n < callsMax, `every ${calls} fired; there is no telling that all were tried`);
     }
-    t.diagnostic(`${deaths} deaths, the last N=${n} fired in no call; ${history.acknowledged.length} calls`);
+    t.diagnostic(`${deaths} deaths; ${history.acknowledged.length} calls`);
     figure('C-11', 'deaths at work', deaths);
     figure('C-11', 'calls acknowledged', history.acknowledged.length);
-    const hit = namesIn(places);
-    figure('C-11', 'files it died at, at work', hit.join(', '));
-    assert.ok(n < callsMax, 'every N fired; there is no telling that all were tried');
-    assert.ok(deaths >= (isWhole ? 40 : 3), `${deaths} deaths`);
-    // What a switch and a record are written to were among them.
+    const hit = hits(places);
+    figure('C-11', 'where it died, at work', hit.join(', '));
+    assert.ok(deaths >= (isWhole ? 80 : 3), `${deaths} deaths`);
+    // What a switch and a record are written to, and what puts them on the disk, were among them.
     if (isWhole)
-      for (const file of [/state\.db-wal$/, /journal-\d+\.jsonl$/])
-        assert.ok(
-          hit.some((name) => file.test(name)),
-          `no death at ${String(file)}, only at ${hit.join(', ')}`,
-        );
+      for (const place of [
+        'pwrite64 state.db-wal',
+        'write journal-000001.jsonl',
+        'fdatasync journal-000001.jsonl',
+      ])
+        assert.ok(hit.includes(place), `no death at ${place}, only at ${hit.join(', ')}`);
   });
 
   it('C-11 at its first start', { timeout: 3_600_000 }, async (t) => {
     const keys = readFileSync(join(daemon.state, 'keys.json'));
     let deaths = 0;
-    let n = 1;
     places.length = 0;
-    for (; n < callsMax; n += isWhole ? 1 : 10) {
+    const firstLife = async (calls: string, n: number): Promise<boolean> => {
       for (const name of readdirSync(daemon.state))
         if (name !== 'keys.json') rmSync(join(daemon.state, name), { recursive: true, force: true });
       assert.deepEqual(readFileSync(join(daemon.state, 'keys.json')), keys);
       const log = join(daemon.dir, 'strace.log');
       rmSync(log, { force: true });
-      const killing = traced(log, [{ calls: writing, how: `signal=KILL:when=${n}` }], known);
+      const killing = traced(log, [{ calls, how: `signal=KILL:when=${n}` }], known);
       const { launched } = await tryBoot(daemon, { before: killing.before });
       await end(launched);
       await until('the tracer is gone', () => !isTraced(launched.child.pid ?? 0));
-      if (launched.end?.signal !== 'SIGKILL') break;
+      if (launched.end?.signal !== 'SIGKILL') return false;
       places.push(lastCall(killing.told()));
-      deaths++;
-      const again = launch(daemon);
-      await until(`after a death at N=${n} of the first start it runs`, async () => {
-        assert.equal(again.end, undefined, `after a death at N=${n} of its first start:\n${daemon.output}`);
-        return (await fetch(`${daemon.url}/healthz`).catch(() => undefined))?.status === 200;
-      });
-      await end(again);
-      await verified(daemon, `after a death at N=${n} of the first start`);
+      return true;
+    };
+    for (const calls of kinds) {
+      let n = 1;
+      for (; n < callsMax && (await firstLife(calls, n)); n += isWhole ? 1 : 10) {
+        deaths++;
+        const where = `after a death at ${calls} ${n} of the first start`;
+        const again = launch(daemon);
+        await until(`${where} it runs`, async () => {
+          assert.equal(again.end, undefined, `${where}:\n${daemon.output}`);
+          return (await fetch(`${daemon.url}/healthz`).catch(() => undefined))?.status === 200;
+        });
+        await end(again);
+        await verified(daemon, where);
+      }
+      assert.ok(n < callsMax, `every ${calls} fired; there is no telling that all were tried`);
     }
     t.diagnostic(`${deaths} deaths`);
+    const hit = hits(places);
     figure('C-11', 'deaths at the first start', deaths);
-    figure('C-11', 'files it died at, at the first start', namesIn(places).join(', '));
-    if (isWhole) assert.ok(namesIn(places).some((name) => name.endsWith('state.db-wal')));
-    assert.ok(deaths >= (isWhole ? 40 : 1));
+    figure('C-11', 'where it died, at the first start', hit.join(', '));
+    if (isWhole)
+      for (const place of ['pwrite64 state.db-wal', 'write journal-000001.jsonl'])
+        assert.ok(hit.includes(place), `no death at ${place}, only at ${hit.join(', ')}`);
+    assert.ok(deaths >= (isWhole ? 80 : 1));
   });
 });
 
@@ -174,10 +187,13 @@ function lastCall(log: string): string {
   return log.split('\n').findLast((line) => line.includes('(')) ?? '';
 }
 
-/** Of files, without their folders. */
-function namesIn(calls: readonly string[]): string[] {
-  const names = calls.flatMap((call) => /<([^>]*)>|"([^"]*)"/.exec(call)?.slice(1) ?? []);
-  return [...new Set(names.filter((name) => name !== undefined).map((name) => basename(name)))].sort();
+/** What it did, and to which file, without its folders. */
+function hits(calls: readonly string[]): string[] {
+  const found = calls.flatMap((call) => {
+    const [, what, open, named = open] = /(\w+)\((?:\d+<([^>]*)>|"([^"]*)")/.exec(call) ?? [];
+    return what === undefined || named === undefined ? [] : [`${what} ${basename(named)}`];
+  });
+  return [...new Set(found)].sort();
 }
 
 function isTraced(pid: number): boolean {

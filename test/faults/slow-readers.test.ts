@@ -76,8 +76,9 @@ describe('D-03 clients that stop reading', () => {
 
   it('D-03 an answer that nobody takes is let go in time, and so is the connection', async () => {
     await using daemon = await TestDaemon.start({
-      // All of them at once: who stood in line and was refused would have too little to read to be slow about it.
-      servers: { loud: shouting('sharing = "all"\nconcurrency = 512') },
+      // All of them at once, and as late as may be: who was refused, in line or for the time it took, would have too little to
+      // read to be slow about it.
+      servers: { loud: shouting('sharing = "all"\nconcurrency = 512\nanswer_within = "10m"') },
       daemon: '[requests]\nread_within = "1s"\nheaders_within = "1s"\n[log]\nlevel = "info"\n',
     });
     const readers = times(10, 200);

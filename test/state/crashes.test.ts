@@ -12,6 +12,7 @@ import { openState } from '../../src/open-state.ts';
 import { GrantStore } from '../../src/operate/grants.ts';
 import { nothingSwitchedOff, SwitchStore } from '../../src/operate/switches.ts';
 import { isWhole } from '../support/faults.ts';
+import { eachAlone } from '../faults/support/strace.ts';
 import { writeGrants, writeLock, writeSwitches } from '../support/old-state.ts';
 
 const steps =
@@ -98,18 +99,36 @@ function* numbers(quick: readonly number[]): Generator<number> {
   else for (let number = 1; number < 1000; number++) yield number;
 }
 
-describe('C-11 a process that changes switches', { skip, timeout: 1_800_000 }, () => {
-  test('C-11 is killed at the N-th step: what it had acknowledged is there', async () => {
-    let reached = 0;
-    for (const number of numbers([3, 30, 43, 52, 60, 70])) {
+const kinds = isWhole ? eachAlone(steps) : [steps];
+
+/** The death of a process at the N-th step of each kind, until none is the N-th; gives how often it died at which kind. */
+async function deaths(
+  quick: readonly number[],
+  die: (kind: string, number: number) => Promise<boolean>,
+): Promise<ReadonlyMap<string, number>> {
+  const counts = new Map<string, number>();
+  for (const kind of kinds)
+    for (const number of numbers(quick)) {
       rmSync(dir, { recursive: true, force: true });
       dir = mkdtempSync(join(tmpdir(), 'mcpd-crashes-'));
-      const { lines, fired } = await flips(`signal=KILL:when=${number}`, steps, 9);
-      if (!fired) break;
-      reached = number;
-      mustBeAsSaid(lines, [], `killed at step ${number}`);
+      if (!(await die(kind, number))) break;
+      counts.set(kind, number);
     }
-    assert.ok(reached >= 60, `the last step was ${reached}`);
+  return counts;
+}
+
+describe('C-11 a process that changes switches', { skip, timeout: 1_800_000 }, () => {
+  test('C-11 is killed at the N-th step: what it had acknowledged is there', async () => {
+    const reached = await deaths([3, 30, 43, 52, 60, 70], async (kind, number) => {
+      const { lines, fired } = await flips(`signal=KILL:when=${number}`, kind, 9);
+      if (fired) mustBeAsSaid(lines, [], `killed at step ${number} of ${kind}`);
+      return fired;
+    });
+    const told = [...reached].map(([kind, number]) => `${kind} ${number}`).join(', ');
+    assert.ok((reached.get(isWhole ? 'pwrite64' : steps) ?? 0) >= 60, told);
+    if (isWhole)
+      for (const kind of ['openat', 'fsync', 'rename', 'ftruncate', 'unlink'])
+        assert.ok(reached.has(kind), told);
   });
 
   for (const [calls, error] of [
@@ -155,27 +174,29 @@ describe('C-29 the state of an older mcpd', { skip, timeout: 1_800_000 }, () => 
   };
 
   test('C-29 is taken over although mcpd is killed at the N-th step, and an older one never finds nothing', async () => {
-    let reached = 0;
-    for (const number of numbers([4, 12, 20, 28, 36, 42])) {
-      rmSync(dir, { recursive: true, force: true });
-      dir = mkdtempSync(join(tmpdir(), 'mcpd-crashes-'));
+    const reached = await deaths([4, 12, 20, 28, 36, 42], async (kind, number) => {
+      const where = `step ${number} of ${kind}`;
       writeFileSync(at('switches.json'), writeSwitches({ changes: 7, switches }), { mode: 0o600 });
       // As it is where the older one was killed before it had made its mark.
       if (number % 2 === 0) writeFileSync(at('switches-were-kept'), '', { mode: 0o600 });
       writeFileSync(at('grants.json'), writeGrants({ changes: 1, grants: [grant] }), { mode: 0o600 });
       writeFileSync(at('pins.json'), writeLock(new Map()), { mode: 0o600 });
-      const { fired } = await flips(`signal=KILL:when=${number}`, steps, 0);
-      if (!fired) break;
-      reached = number;
-      assert.ok(existsSync(at('switches.json')) || existsSync(at('switches-were-kept')), `step ${number}`);
+      const { fired } = await flips(`signal=KILL:when=${number}`, kind, 0);
+      if (!fired) return false;
+      assert.ok(existsSync(at('switches.json')) || existsSync(at('switches-were-kept')), where);
       const state = openState(dir);
       const store = SwitchStore.open(state.database);
-      assert.deepEqual([store.current(), store.changes()], [switches, 7], `step ${number}`);
-      assert.deepEqual(GrantStore.open(state.database).current(), [grant], `step ${number}`);
+      assert.deepEqual([store.current(), store.changes()], [switches, 7], where);
+      assert.deepEqual(GrantStore.open(state.database).current(), [grant], where);
       state.close();
       for (const name of ['switches.json', 'grants.json', 'pins.json'])
-        assert.ok(!existsSync(at(name)) && existsSync(at(`${name}.migrated`)), `step ${number}: ${name}`);
-    }
-    assert.ok(reached >= 36, `the last step was ${reached}`);
+        assert.ok(!existsSync(at(name)) && existsSync(at(`${name}.migrated`)), `${where}: ${name}`);
+      return true;
+    });
+    const told = [...reached].map(([kind, number]) => `${kind} ${number}`).join(', ');
+    assert.ok((reached.get(isWhole ? 'pwrite64' : steps) ?? 0) >= 36, told);
+    if (isWhole)
+      for (const kind of ['openat', 'fsync', 'rename', 'ftruncate', 'unlink'])
+        assert.ok(reached.has(kind), told);
   });
 });

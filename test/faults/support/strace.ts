@@ -49,6 +49,14 @@ export function traced(log: string, injections: readonly Injection[], paths: rea
 export const writing =
   'write,pwrite64,writev,pwritev,fsync,fdatasync,rename,renameat,renameat2,ftruncate,truncate,unlink,unlinkat,link,linkat';
 
+/**
+ * Each of these names by itself. strace counts the calls of each name apart: the N-th of `write,fsync` is the N-th write or the
+ * N-th fsync, whichever comes first, so whoever asked for all of them together would die of the most frequent one alone.
+ */
+export function eachAlone(calls: string): readonly string[] {
+  return calls.split(',');
+}
+
 /** A tracer on a process that runs already, with all its threads. `off` lets it go: from then on nothing is wrong. */
 export class Attached {
   readonly #tracer: ChildProcess;
