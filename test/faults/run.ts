@@ -29,6 +29,7 @@ const dir = mkdtempSync(join(tmpdir(), 'mcpd-figures-'));
 const file = join(dir, 'figures.jsonl');
 const seed = process.env['MCPD_SEED'] ?? String(Date.now() % 1_000_000_000);
 const from = performance.now();
+const before = processorTime();
 console.log(`seed ${seed}; MCPD_SEED=${seed} makes the same choices again`);
 
 const runner = spawn(
@@ -62,6 +63,7 @@ runner.on('close', (code) => {
     ['seed', seed],
     ['mcpd', version('package.json')],
     ['Node', process.version],
+    ['processor time asked for that the host gave to others', stolen(before, processorTime())],
     ['machine', `${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}`],
     ['lines to children judged by the oracle', lines(/\d+ lines to \d+ children judged, \d+ wrong/)],
     ['canaries', lines(/\d+ canaries in \d+ daemons, \d+ places searched, \d+ found/)],
@@ -82,4 +84,21 @@ runner.on('close', (code) => {
 
 function version(path: string): string {
   return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
+}
+
+type ProcessorTime = { readonly asked: number; readonly stolen: number };
+
+/** In ticks since the machine was started (proc_stat(5)): what anything here wanted to run, and what of it the host did not give. */
+function processorTime(): ProcessorTime {
+  const [line = ''] = readOr('/proc/stat', '').split('\n', 1);
+  const [, user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, stolen = 0] = line
+    .split(/ +/)
+    .map(Number);
+  return { asked: user + nice + system + irq + softirq + stolen, stolen };
+}
+
+/** Criteria of the clock say little where this is much. */
+function stolen(before: ProcessorTime, after: ProcessorTime): string {
+  const asked = after.asked - before.asked;
+  return asked === 0 ? 'unknown' : `${Math.round((100 * (after.stolen - before.stolen)) / asked)} %`;
 }
