@@ -117,6 +117,14 @@ async function deaths(
   return counts;
 }
 
+/** So many steps of the commonest kind, and some of each other kind that there is. */
+function mustHaveReached(reached: ReadonlyMap<string, number>, atLeast: number): void {
+  const told = [...reached].map(([kind, number]) => `${kind} ${number}`).join(', ');
+  assert.ok((reached.get(isWhole ? 'pwrite64' : steps) ?? 0) >= atLeast, told);
+  if (!isWhole) return;
+  for (const kind of ['openat', 'fsync', 'rename', 'ftruncate', 'unlink']) assert.ok(reached.has(kind), told);
+}
+
 describe('C-11 a process that changes switches', { skip, timeout: 1_800_000 }, () => {
   test('C-11 is killed at the N-th step: what it had acknowledged is there', async () => {
     const reached = await deaths([3, 30, 43, 52, 60, 70], async (kind, number) => {
@@ -124,11 +132,7 @@ describe('C-11 a process that changes switches', { skip, timeout: 1_800_000 }, (
       if (fired) mustBeAsSaid(lines, [], `killed at step ${number} of ${kind}`);
       return fired;
     });
-    const told = [...reached].map(([kind, number]) => `${kind} ${number}`).join(', ');
-    assert.ok((reached.get(isWhole ? 'pwrite64' : steps) ?? 0) >= 60, told);
-    if (isWhole)
-      for (const kind of ['openat', 'fsync', 'rename', 'ftruncate', 'unlink'])
-        assert.ok(reached.has(kind), told);
+    mustHaveReached(reached, 60);
   });
 
   for (const [calls, error] of [
@@ -193,10 +197,6 @@ describe('C-29 the state of an older mcpd', { skip, timeout: 1_800_000 }, () => 
         assert.ok(!existsSync(at(name)) && existsSync(at(`${name}.migrated`)), `${where}: ${name}`);
       return true;
     });
-    const told = [...reached].map(([kind, number]) => `${kind} ${number}`).join(', ');
-    assert.ok((reached.get(isWhole ? 'pwrite64' : steps) ?? 0) >= 36, told);
-    if (isWhole)
-      for (const kind of ['openat', 'fsync', 'rename', 'ftruncate', 'unlink'])
-        assert.ok(reached.has(kind), told);
+    mustHaveReached(reached, 36);
   });
 });
