@@ -19,6 +19,7 @@ import { verified } from './support/verified.ts';
 const skip = untraceable();
 /** More system calls than one life makes; a loop without an end would say nothing. */
 const callsMax = 400;
+/** In the quick selection all of them together, which is a death at some of the commonest. */
 const kinds = isWhole ? eachAlone(writing) : [writing];
 
 /**
