@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Caller, noise, pressureOn, quantile, type Counts } from '../load/flood.ts';
 import { projectRoot, rule, serving, TestDaemon, until } from '../support/daemon.ts';
 import { figure, isWhole, times } from '../support/faults.ts';
+import { againSays, undisturbed, type Again } from './support/stolen.ts';
 import { verified } from './support/verified.ts';
 
 const shared = `sharing = "all"\nconcurrency = 16\n${rule('allow', ['*'], 'upcalls = ["*"]')}`;
@@ -23,14 +24,20 @@ async function inTurns(
   isNoisy: () => Promise<boolean>,
 ): Promise<Times> {
   const [alone, beside, told]: [number[], number[], Counts[]] = [[], [], []];
+  const again: Again = { times: 0 };
   if (isWhole) await timesOf(quiet);
   for (let round = 0; round < rounds; round++) {
-    alone.push(...(await timesOf(quiet)));
-    const made = noisy(turnMs * 2);
-    await until('it is noisy', isNoisy);
-    beside.push(...(await timesOf(quiet)));
-    told.push(await made);
+    const turn = await undisturbed(again, async () => {
+      const without = await timesOf(quiet);
+      const made = noisy(turnMs * 2);
+      await until('it is noisy', isNoisy);
+      return { without, with: await timesOf(quiet), counts: await made };
+    });
+    alone.push(...turn.without);
+    beside.push(...turn.with);
+    told.push(turn.counts);
   }
+  figure('D-11', againSays, again.times);
   return { alone: quantile(alone, 0.99), beside: quantile(beside, 0.99), counts: told };
 }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { inserted, readFigures, tableOf } from './figures.ts';
 import { leftOut } from './left-out.ts';
+import { undisturbed, type Again, type ProcessorTime } from './support/stolen.ts';
 
 describe('the figures of a run', () => {
   const written = [
@@ -41,5 +42,35 @@ describe('a test that was left out', () => {
     for (const name of ['C-17 the wall clock jumps', 'D-04 connections', 'C-15 or C-16'])
       assert.deepEqual(skipped(name), []);
     assert.deepEqual(leftOut('..\n✖ C-11 a crash\n  C-11 skipped: not at the margin\n'), []);
+  });
+});
+
+describe('a measurement', () => {
+  /** Tries until one counts; `stolen`: what the host takes of a thousand ticks in each. */
+  const held = async (stolen: readonly number[]): Promise<{ found: number; again: Again }> => {
+    let [tries, asked, taken] = [0, 0, 0];
+    const again: Again = { times: 0 };
+    const look = (): ProcessorTime => ({ asked, stolen: taken });
+    const found = await undisturbed(
+      again,
+      () => {
+        taken += stolen[tries] ?? 0;
+        asked += 1000;
+        return Promise.resolve(++tries);
+      },
+      look,
+    );
+    return { found, again };
+  };
+
+  it('counts at once on a machine that is left alone, or that says nothing of it', async () => {
+    assert.deepEqual(await held([10]), { found: 1, again: { times: 0 } });
+    const unknown = (): ProcessorTime => ({ asked: 0, stolen: 0 });
+    assert.equal(await undisturbed({ times: 0 }, () => Promise.resolve('as it is'), unknown), 'as it is');
+  });
+
+  it('is made again when the host took the processor, and the last counts whatever it did', async () => {
+    assert.deepEqual(await held([11, 300, 3]), { found: 3, again: { times: 2 } });
+    assert.deepEqual(await held(Array.from({ length: 20 }, () => 500)), { found: 6, again: { times: 5 } });
   });
 });

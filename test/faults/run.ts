@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { readOr } from '../support/daemon.ts';
 import { inserted, readFigures, tableOf } from './figures.ts';
 import { leftOut } from './left-out.ts';
+import { processorTime, stolenShare, type ProcessorTime } from './support/stolen.ts';
 
 const parts = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 const options = process.argv.slice(2).filter((argument) => argument.startsWith('--'));
@@ -86,19 +87,7 @@ function version(path: string): string {
   return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
 }
 
-type ProcessorTime = { readonly asked: number; readonly stolen: number };
-
-/** In ticks since the machine was started (proc_stat(5)): what anything here wanted to run, and what of it the host did not give. */
-function processorTime(): ProcessorTime {
-  const [line = ''] = readOr('/proc/stat', '').split('\n', 1);
-  const [, user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, stolen = 0] = line
-    .split(/ +/)
-    .map(Number);
-  return { asked: user + nice + system + irq + softirq + stolen, stolen };
-}
-
 /** Criteria of the clock say little where this is much. */
 function stolen(before: ProcessorTime, after: ProcessorTime): string {
-  const asked = after.asked - before.asked;
-  return asked === 0 ? 'unknown' : `${Math.round((100 * (after.stolen - before.stolen)) / asked)} %`;
+  return after.asked === before.asked ? 'unknown' : `${Math.round(100 * stolenShare(before, after))} %`;
 }
