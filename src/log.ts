@@ -1,6 +1,7 @@
 import { lstatSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from './domain/faults.ts';
+import { readJson } from './domain/read-json.ts';
 import { flawOf, shellWord } from './files/ours.ts';
 import { printable, printableJson } from './domain/printable.ts';
 
@@ -96,7 +97,7 @@ async function terminal({ stdout }: LogOptions): Promise<Sink> {
  * back, so a server could otherwise rewrite the operator's screen through its stderr.
  */
 function visible(line: string): unknown {
-  return safe(JSON.parse(line), '');
+  return safe(readJson(line), '');
 }
 
 function safe(value: unknown, key: string): unknown {

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { readJson } from '../domain/read-json.ts';
 
 /** JSON text in, JSON text of the same shape out, secrets replaced. */
 export type Redact = (text: string) => string;
@@ -64,7 +65,7 @@ export function outsideText({ redact, knows }: OutsideParts): Outside {
 
 function cut(text: string, redact: Redact): string {
   const mark = `…[${text.length} characters, sha256 ${shortHash(text)}]`;
-  const clean = JSON.parse(redact(JSON.stringify(text.slice(0, windowChars)))) as string;
+  const clean = readJson(redact(JSON.stringify(text.slice(0, windowChars)))) as string;
   // Where redaction shortened the window a lot, its cut end has moved close and may hold half a secret: show nothing.
   const whole = text.length <= windowChars;
   if (!whole && clean.length < charsMax + marginChars) return JSON.stringify(mark);

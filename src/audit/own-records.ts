@@ -1,4 +1,5 @@
 import type { JsonObject } from '../domain/message.ts';
+import { readJson } from '../domain/read-json.ts';
 import { genesis, type Link } from './chain.ts';
 import { records, type Notes } from './verdict.ts';
 
@@ -38,7 +39,7 @@ export class OwnRecords {
   read(kind: string | undefined, line: Buffer): OwnRecord | undefined {
     if (kind === undefined || !telling.has(kind)) return undefined;
     try {
-      const body = JSON.parse(line.toString('utf8')) as JsonObject;
+      const body = readJson(line.toString('utf8')) as JsonObject;
       return { kind, seq: numberAt(body, 'seq'), body };
     } catch {
       // Whatever it is, it does not tell anything. The chain says whether it was changed.

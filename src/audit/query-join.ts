@@ -1,4 +1,5 @@
-import type { Json, JsonObject } from '../domain/message.ts';
+import type { JsonObject } from '../domain/message.ts';
+import { readJson } from '../domain/read-json.ts';
 import { objectAt, textOf, without } from './query-filter.ts';
 
 /** Intents that wait for their outcome while we read. More than any daemon has in flight. */
@@ -14,7 +15,7 @@ export type Parts = {
 /** One line as a record; undefined for what is none. */
 export function recordOf(line: string): JsonObject | undefined {
   try {
-    const record = JSON.parse(line) as Json;
+    const record = readJson(line);
     return typeof record === 'object' && record !== null && !Array.isArray(record) ? record : undefined;
   } catch {
     // Somebody edited the file, or the disk did. It is counted, and the rest is still worth reading.

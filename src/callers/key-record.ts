@@ -1,5 +1,6 @@
 import type { Risk } from '../domain/orders.ts';
 import { Fault } from '../domain/faults.ts';
+import { readJson } from '../domain/read-json.ts';
 
 /** What a key opens, of what the policy gives its caller. What is absent is not bounded. */
 export type KeyScope = {
@@ -59,7 +60,7 @@ export function readRecords(text: string, path: string): readonly KeyRecord[] {
     });
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = readJson(text);
   } catch (cause) {
     throw broken('not valid JSON', cause);
   }

@@ -1,5 +1,6 @@
 import { writeFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readJson } from '../domain/read-json.ts';
 import { replaceWhole } from '../files/replace.ts';
 import { readPrivate } from './key-file.ts';
 
@@ -84,7 +85,7 @@ export function readUses(dir: string): ReadonlyMap<string, number> {
   try {
     const text = readPrivate(dir, fileName);
     // Whatever it holds, each time is looked at below.
-    const read = JSON.parse(text ?? '{}') as { readonly used?: Readonly<Record<string, unknown>> };
+    const read = readJson(text ?? '{}') as { readonly used?: Readonly<Record<string, unknown>> };
     const used = read.used ?? {};
     const known = Object.entries(used)
       .map(([id, time]) => [id, typeof time === 'string' ? Date.parse(time) : Number.NaN] as const)

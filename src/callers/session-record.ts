@@ -1,6 +1,7 @@
 import type { Agreed, Principal } from '../domain/caller.ts';
 import type { JsonText } from '../domain/message.ts';
 import type { Pattern, Risk } from '../domain/orders.ts';
+import { readJson } from '../domain/read-json.ts';
 import { canonical, valueOf } from '../protocol/codec.ts';
 import type { CompilePattern } from './key-ring.ts';
 
@@ -63,7 +64,7 @@ export function writeRecord(record: SessionRecord): string | undefined {
 export function readRecord(text: string, compile: CompilePattern): SessionRecord | undefined {
   try {
     if (text.length > recordCharsMax) return undefined;
-    const it: unknown = JSON.parse(text);
+    const it: unknown = readJson(text);
     return isObject(it) ? recordIn(it, compile) : undefined;
   } catch {
     // No JSON, or params that are none: whoever changed the file must not get more than "no such session".

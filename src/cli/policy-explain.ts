@@ -3,6 +3,7 @@ import { printable } from '../domain/printable.ts';
 import { Fault } from '../domain/faults.ts';
 import type { Decision } from '../domain/decision.ts';
 import type { JsonObject } from '../domain/message.ts';
+import { readJson } from '../domain/read-json.ts';
 import type { Aim } from '../policy-tools/offline.ts';
 import type { Finish, Io, Told } from './io.ts';
 import { examples, leaf } from './help.ts';
@@ -188,7 +189,7 @@ async function readArgs(
 ): Promise<{ readonly ok: true; readonly args: JsonObject } | { readonly ok: false; readonly told: Told }> {
   const hint = `an object, such as '{"path":"/srv/x"}', in single quotes`;
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = readJson(text);
     if (typeof value !== 'object' || value === null || Array.isArray(value))
       return { ok: false, told: misused('--args is JSON, but no object', hint) };
   } catch (reason) {

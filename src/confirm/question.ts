@@ -3,6 +3,7 @@ import type { Call, Target } from '../domain/call.ts';
 import type { Confirmation } from '../domain/decision.ts';
 import type { JsonText } from '../domain/message.ts';
 import type { Channel, Orders } from '../domain/orders.ts';
+import { readJson } from '../domain/read-json.ts';
 import { encode } from '../protocol/codec.ts';
 
 /** What somebody is asked to agree to. Plain data; safe to send to the operator, to be shown with `show.ts`. */
@@ -75,7 +76,7 @@ export function questionOf({ id, at, call, permit, orders, channels, redact }: A
 /** A URI may hold a secret as well as an argument may, and a webhook is sent it as it stands here. */
 function shownTarget(target: Target, redact: Asked['redact']): Target {
   // The redactor gives back the same JSON but for what it took out of its texts.
-  return JSON.parse(redact(encode(target))) as Target;
+  return readJson(redact(encode(target))) as Target;
 }
 
 /** A channel by the name that the policy has for it. */

@@ -1,5 +1,6 @@
 import type { JsonText } from '../domain/message.ts';
 import { printable, printableJson } from '../domain/printable.ts';
+import { readJson } from '../domain/read-json.ts';
 import { members } from '../protocol/codec.ts';
 import type { Question } from './question.ts';
 
@@ -86,7 +87,7 @@ function argLines(text: string, charsMax: number): readonly string[] {
 
 function isJson(text: string): boolean {
   try {
-    JSON.parse(text);
+    readJson(text);
     return true;
   } catch {
     return false;

@@ -1,5 +1,6 @@
 import type { Target } from '../domain/call.ts';
 import { printable, printableJson } from '../domain/printable.ts';
+import { readJson } from '../domain/read-json.ts';
 import type { Question } from './question.ts';
 
 /** More than this nobody reads in a chat; such a question has to be asked another way. UTF-8 bytes. */
@@ -65,7 +66,7 @@ function nameOf(target: Target): string {
 
 function isJson(text: string): boolean {
   try {
-    JSON.parse(text);
+    readJson(text);
     return true;
   } catch {
     return false;

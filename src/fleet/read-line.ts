@@ -1,5 +1,6 @@
 import { Fault } from '../domain/faults.ts';
 import type { Answer, JsonText, Notice, Request, RequestId } from '../domain/message.ts';
+import { readJson } from '../domain/read-json.ts';
 import {
   canonical,
   decodeUtf8,
@@ -104,7 +105,7 @@ function judgeCall({ jsonrpc, id, params, result, error }: Envelope, method: Jso
   if (result !== undefined || error !== undefined) return refused('a request and a response at once');
   if (params !== undefined && params.charCodeAt(0) !== OPEN_OBJECT)
     return refused('params that are not an object');
-  const name = JSON.parse(method) as string; // The first character was a quote.
+  const name = readJson(method) as string; // The first character was a quote.
   return wireId === undefined
     ? { kind: 'notice', method: name, params }
     : { kind: 'request', id: wireId, method: name, params };

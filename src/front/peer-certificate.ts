@@ -1,5 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
 import type { PeerCertificate } from '../domain/caller.ts';
+import { readJson } from '../domain/read-json.ts';
 
 /** What a verified certificate says of its holder, each name with its kind in front; see `PeerCertificate`. */
 export function certificateOf(found: X509Certificate): PeerCertificate {
@@ -43,7 +44,7 @@ export function alternativeNames(text: string): readonly string[] {
 
 function unquoted(text: string): string | undefined {
   try {
-    return JSON.parse(text) as string;
+    return readJson(text) as string;
   } catch {
     return undefined;
   }

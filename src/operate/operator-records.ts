@@ -1,5 +1,6 @@
 import { hash, randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
 import { Fault } from '../domain/faults.ts';
+import { readJson } from '../domain/read-json.ts';
 import { roles, type Person, type Role } from './operators.ts';
 
 /** What we keep of a person's token: enough to know it again, not enough to make it. Times are ISO 8601. */
@@ -38,7 +39,7 @@ export function readOperators(bytes: Buffer, path: string): readonly OperatorRec
     });
   let value: unknown;
   try {
-    value = JSON.parse(bytes.toString('utf8'));
+    value = readJson(bytes.toString('utf8'));
   } catch (cause) {
     throw broken('not JSON', cause);
   }

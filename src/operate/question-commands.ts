@@ -1,8 +1,10 @@
+import { readJson } from '../domain/read-json.ts';
 import type { AdminPlane } from './admin-plane.ts';
 import type { Args } from './args.ts';
 import { readSpan } from './duration.ts';
 import { votesAs, type Operator } from './operators.ts';
 import { Refused, type Reply } from './reply.ts';
+import type { Json } from '../domain/message.ts';
 
 /** The rule that asks says how long a yes may be good for; this is only the longest that makes sense at all. */
 const leaseMsMax = 86_400_000;
@@ -59,11 +61,15 @@ function overview(question: Question, argsChars: number): Question {
   const { target, argsText } = question;
   const text = JSON.stringify(target);
   if (text.length <= targetCharsMax) return { ...question, argsText: argsText.slice(0, argsChars) };
-  const short = JSON.parse(text, (_key, value: unknown) => {
-    if (typeof value === 'string') return cut(value);
-    return Array.isArray(value) ? value.slice(0, targetListMax) : value;
-  }) as typeof target; // The same members, with shorter texts.
+  const short = shortened(readJson(text)) as unknown as typeof target; // The same members, with shorter texts.
   return { ...question, target: short, argsText: argsText.slice(0, argsChars) };
+}
+
+function shortened(value: Json): Json {
+  if (typeof value === 'string') return cut(value);
+  if (Array.isArray(value)) return value.slice(0, targetListMax).map(shortened);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, it]) => [name, shortened(it)]));
 }
 
 /** Entries of a list in a target, such as the resources of one subscription. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { readJson } from '../domain/read-json.ts';
 import { readSmall } from './small-file.ts';
 
 /** One package as it is installed, and all that came with it. */
@@ -89,7 +90,7 @@ function textIn(value: unknown, shape: RegExp): string | undefined {
 function objectIn(text: string, path: string): Readonly<Record<string, unknown>> {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = readJson(text);
   } catch {
     throw new Error(`${path} is not JSON`);
   }

@@ -1,5 +1,6 @@
 import { lstat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { readJson } from '../domain/read-json.ts';
 import { readSmall } from './small-file.ts';
 
 export type Wanted = {
@@ -62,7 +63,7 @@ async function isNeutral(manifest: string, name: string, text: string): Promise<
   try {
     const written = await readSmall(manifest, 1024 * 1024);
     if (written === undefined) return true;
-    const project = JSON.parse(written) as { name?: unknown; bin?: unknown; workspaces?: unknown } | null;
+    const project = readJson(written) as { name?: unknown; bin?: unknown; workspaces?: unknown } | null;
     const { bin, workspaces } = project ?? {};
     const offers = typeof bin === 'object' && bin !== null && Object.hasOwn(bin, text);
     return project?.name !== name && workspaces === undefined && !offers;

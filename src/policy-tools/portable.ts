@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import type { ServerFile } from '../domain/orders.ts';
+import { readJson } from '../domain/read-json.ts';
 
 /**
  * A copy of a server's file for comparing its terms with those of a file elsewhere: places in or beside its own folder are
@@ -12,7 +13,7 @@ export function portable(file: ServerFile, roots: readonly string[]): ServerFile
     if (dirname(dirname(root)) !== dirname(root)) text = from(text, dirname(root), '..');
   }
   // What comes back is what went in, but for absent members, which stay absent, and infinities, which nobody compares with.
-  return JSON.parse(text) as ServerFile;
+  return readJson(text) as unknown as ServerFile;
 }
 
 function from(text: string, root: string, here: string): string {

@@ -1,5 +1,6 @@
 import type { Target } from '../domain/call.ts';
 import type { Json, JsonObject } from '../domain/message.ts';
+import { readJson } from '../domain/read-json.ts';
 
 /** A call as the journal remembers it. */
 export type Recorded = {
@@ -33,7 +34,7 @@ export type Reading = Recorded | 'not-a-call' | 'unreadable';
 export function readRecorded(line: string): Reading {
   let record: Json;
   try {
-    record = JSON.parse(line) as Json;
+    record = readJson(line);
   } catch {
     return 'unreadable';
   }

@@ -1,5 +1,6 @@
 import { Fault } from '../domain/faults.ts';
 import type { JsonText } from '../domain/message.ts';
+import { readJson } from '../domain/read-json.ts';
 
 /** Bounds on one JSON text. */
 export type Bounds = { readonly bytesMax: number; readonly depthMax: number };
@@ -14,7 +15,8 @@ const OPEN_ARRAY = 0x5b;
 const CLOSE_ARRAY = 0x5d;
 
 /** Escapes that canonical text keeps: `\" \\ \b \f \n \r \t`. The others (`\/`, `\u…`) are written anew. */
-const KEPT_ESCAPES = new Set(['"', '\\', 'b', 'f', 'n', 'r', 't'].map((c) => c.charCodeAt(0)));
+const KEPT_ESCAPES = new Uint8Array(128);
+for (const character of '"\\bfnrt') KEPT_ESCAPES[character.charCodeAt(0)] = 1;
 
 /** Where a member of the outermost object stands in the text. */
 export type Span = { readonly key: string; readonly from: number; readonly to: number };
@@ -157,7 +159,7 @@ class Scanner {
     while (this.#backslash < end) {
       escaped = true;
       const code = text.charCodeAt(this.#backslash + 1);
-      if (!KEPT_ESCAPES.has(code)) rewrite = true;
+      if (KEPT_ESCAPES[code] !== 1) rewrite = true;
       const after = this.#backslash + 2;
       if (code === QUOTE || code === BACKSLASH) {
         end = text.indexOf('"', after);
@@ -183,7 +185,7 @@ class Scanner {
 
   #unescape(raw: string): string {
     try {
-      return JSON.parse(raw) as string;
+      return readJson(raw) as string;
     } catch {
       this.#fail('a bad escape');
     }

@@ -1,5 +1,6 @@
 import { isAscii, isUtf8 } from 'node:buffer';
 import { Fault } from '../domain/faults.ts';
+import { readJson } from '../domain/read-json.ts';
 import { fold } from './look-alike.ts';
 import type { Answer, Json, JsonObject, JsonText, Message, RequestId } from '../domain/message.ts';
 import { check, type Bounds } from './canonical.ts';
@@ -103,7 +104,7 @@ export function readMessage(text: string, bounds: Bounds): Message {
         throw new Fault('BAD_MESSAGE', { detail: 'params is not an object' });
       for (const it of members(params)) refuseLookAlike(it[0]);
     }
-    const name = JSON.parse(method) as string;
+    const name = readJson(method) as string;
     if (name.length > idCharsMax) throw new Fault('TOO_LARGE', { detail: 'method name' });
     return id === undefined
       ? { kind: 'notice', method: name, params }
@@ -118,7 +119,7 @@ export function readMessage(text: string, bounds: Bounds): Message {
 export function readId(text: JsonText): RequestId {
   if (text.charCodeAt(0) === 0x22) {
     if (text.length > idCharsMax + 2) throw new Fault('TOO_LARGE', { detail: 'id' });
-    return JSON.parse(text) as string;
+    return readJson(text) as string;
   }
   const id = Number(text);
   // 2^53+1 would round to another call's id; 1.0, true and null are read as other things by other readers.
@@ -148,14 +149,14 @@ export function readAnswer(result: JsonText | undefined, error: JsonText | undef
 
 /** What a text means. Numbers beyond 2^53 lose digits here; the text keeps them. */
 export function valueOf(text: JsonText): Json {
-  return JSON.parse(text) as Json;
+  return readJson(text);
 }
 
 /** What an object text means; `{}` where there is none. Throws `BAD_PARAMS` for anything but an object. */
 export function objectOf(text: JsonText | undefined): JsonObject {
   if (text === undefined) return {};
   if (text.charCodeAt(0) !== 0x7b) throw new Fault('BAD_PARAMS', { detail: 'not an object' });
-  return JSON.parse(text) as JsonObject;
+  return readJson(text) as JsonObject;
 }
 
 /** Our own plain data → canonical text. */
@@ -172,7 +173,7 @@ export function members(text: JsonText): [string, JsonText][] {
     const keyEnd = skipString(text, at);
     const quoted = text.slice(at, keyEnd);
     // Hardly any name holds an escape.
-    const key = quoted.includes('\\') ? (JSON.parse(quoted) as string) : quoted.slice(1, -1);
+    const key = quoted.includes('\\') ? (readJson(quoted) as string) : quoted.slice(1, -1);
     const end = skipValue(text, keyEnd + 1);
     found.push([key, text.slice(keyEnd + 1, end) as JsonText]);
     if (text.charCodeAt(end) !== 0x2c) break;

@@ -1,6 +1,6 @@
+import { readJson } from '../domain/read-json.ts';
 import type { Work } from './drive.ts';
 import { isUtf8 } from 'node:buffer';
-import type { Json } from '../domain/message.ts';
 import { shortCharsMax, type Inspection } from './inspection.ts';
 import type { RedactRule } from './rules.ts';
 import { charset, isIn } from './runs.ts';
@@ -146,7 +146,7 @@ function plain(tree: Tree): string {
 /** What a JSON string means. */
 export function stringOf(raw: string): string {
   // Safe: a string as the codec writes it.
-  return raw.includes('\\') ? (JSON.parse(raw) as Json as string) : raw.slice(1, -1);
+  return raw.includes('\\') ? (readJson(raw) as string) : raw.slice(1, -1);
 }
 
 export function isBase64(value: string): boolean {

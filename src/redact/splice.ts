@@ -1,3 +1,4 @@
+import { readJson } from '../domain/read-json.ts';
 import { escapeEnd, wholeEscapes } from './escapes.ts';
 import type { Span } from './shapes.ts';
 
@@ -137,7 +138,7 @@ function bareStretches(text: string): Span[] {
 function parses(text: string): boolean {
   if (!/^\s*[[{]/.test(text)) return false;
   try {
-    JSON.parse(text);
+    readJson(text);
     return true;
   } catch {
     // Not JSON: then there is no structure to keep.

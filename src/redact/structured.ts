@@ -1,3 +1,4 @@
+import { readJson } from '../domain/read-json.ts';
 import type { Work } from './drive.ts';
 import type { Json } from '../domain/message.ts';
 import { copyOf, removeAt, textOf, type Tree } from './tree.ts';
@@ -56,7 +57,7 @@ export function* settle(before: Tree, after: Tree, fits: Fits): Work<Settled> {
 }
 
 function fitsTree(tree: Tree, fits: Fits): boolean | undefined {
-  return fits(JSON.parse(textOf(tree)) as Json);
+  return fits(readJson(textOf(tree)));
 }
 
 /** Collects where two trees of one form differ. False when there are too many. */

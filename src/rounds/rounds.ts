@@ -5,6 +5,7 @@ import type { Clock } from '../domain/clock.ts';
 import { Fault } from '../domain/faults.ts';
 import type { Halt } from '../domain/halt.ts';
 import type { Answer, JsonText } from '../domain/message.ts';
+import { readJson } from '../domain/read-json.ts';
 import { encode, member, members, valueOf, withMember, withoutMember } from '../protocol/codec.ts';
 import { answerIn, consentOf, questionWith, takeTicket } from './brought.ts';
 
@@ -172,7 +173,7 @@ export class Rounds {
       decipher.setAAD(bindingOf(call));
       decipher.setAuthTag(bytes.subarray(bytes.length - tagBytes));
       const body = bytes.subarray(ivBytes, bytes.length - tagBytes);
-      const sealed = JSON.parse(
+      const sealed = readJson(
         Buffer.concat([decipher.update(body), decipher.final()]).toString('utf8'),
       ) as Sealed;
       return sealed.until > this.#parts.clock.wallMs() ? sealed : undefined;

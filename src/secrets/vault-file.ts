@@ -6,6 +6,7 @@ import {
   randomBytes,
   timingSafeEqual,
 } from 'node:crypto';
+import { readJson } from '../domain/read-json.ts';
 import { isSecretName } from '../domain/secret-reference.ts';
 
 /**
@@ -50,7 +51,7 @@ export type Unsound = { readonly ok: false; readonly what: string };
 export function readVaultFile(text: string): { readonly ok: true; readonly file: VaultFile } | Unsound {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = readJson(text);
   } catch {
     return { ok: false, what: 'is damaged: it is not JSON' };
   }

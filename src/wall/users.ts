@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '../domain/faults.ts';
+import { readJson } from '../domain/read-json.ts';
 import { readOurs } from '../files/ours.ts';
 import { replaceWhole } from '../files/replace.ts';
 
@@ -58,7 +59,7 @@ function read(path: string): readonly (readonly [string, number])[] {
   const bytes = readOurs(path, { bytesMax: fileBytesMax, closed: 'to writers' });
   if (bytes === undefined) return [];
   try {
-    const written: unknown = JSON.parse(bytes.toString('utf8'));
+    const written: unknown = readJson(bytes.toString('utf8'));
     const entries = Object.entries(written as Record<string, unknown>);
     const good = entries.filter((it): it is [string, number] => typeof it[1] === 'number' && isOurs(it[1]));
     // Two servers with one user could read one another's memory.

@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { Fault } from '../../src/domain/faults.ts';
 import type { JsonText } from '../../src/domain/message.ts';
+import { readJson } from '../../src/domain/read-json.ts';
 import {
   array,
   canonical,
@@ -106,6 +107,50 @@ describe('canonical text', () => {
         assert.equal(/[\u0000-\u001f]/.test(text), false);
       }),
       { numRuns: 500 },
+    );
+  });
+
+  it('takes strings of every kind of escape side by side as a reader does', () => {
+    const fine = [
+      'a',
+      'é',
+      '\u2028',
+      '\\n',
+      '\\t',
+      '\\b',
+      '\\\\',
+      '\\"',
+      '\\/',
+      '\\u0041',
+      '\\u000a',
+      '\\ud83d\\ude00',
+    ];
+    const bad = ['\\x', '\\é', '\\u00', '\u0001', '\n', '\\'];
+    const piece = fc.oneof(
+      { weight: 20, arbitrary: fc.constantFrom(...fine) },
+      { weight: 1, arbitrary: fc.constantFrom(...bad) },
+    );
+    const inside = fc.array(piece, { maxLength: 8 }).map((pieces) => pieces.join(''));
+    const expected = (source: string): string => {
+      try {
+        // Not JSON.parse: it gives some of these members other names.
+        return JSON.stringify(readJson(source));
+      } catch {
+        return 'BAD_JSON';
+      }
+    };
+    fc.assert(
+      fc.property(fc.array(inside, { minLength: 1, maxLength: 6 }), (strings) => {
+        const list = `[${strings.map((it) => `"${it}"`).join(',')}]`;
+        // The numbers keep the names apart, and the underscores keep them from being sorted as numbers.
+        const map = `{${strings.map((it, n) => `"_${n}_${it}":"${it}"`).join(',')}}`;
+        for (const source of [list, map]) {
+          let seen: string = code(() => canonical(source, bounds));
+          if (seen === 'accepted') seen = canonical(source, bounds);
+          assert.equal(seen, expected(source), source);
+        }
+      }),
+      { numRuns: 5000 },
     );
   });
 
