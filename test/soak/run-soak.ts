@@ -16,6 +16,8 @@ export type Plan = {
   readonly minutes: number;
   readonly seed: number;
   readonly chaosEveryMs: number;
+  /** Goes on for longer, where so many kinds of trouble have not happened by then: on a slow machine each takes its time. */
+  readonly kindsMin?: number;
   /** The longest pause of a caller between two calls. */
   readonly pauseMs: number;
   readonly print: (line: string) => void;
@@ -141,10 +143,10 @@ class Soak {
 
   /** One act after the other. The daemon itself dies in the first third only, so that one life is long enough to be judged. */
   async #makeTrouble(): Promise<void> {
-    const { chaosEveryMs } = this.#plan;
+    const { chaosEveryMs, kindsMin = 0 } = this.#plan;
     const lastRestartMs = this.#fromMs + (this.#untilMs - this.#fromMs) / 3;
     let deck: (typeof acts)[number][] = [];
-    while (performance.now() + chaosEveryMs < this.#untilMs) {
+    while (performance.now() + chaosEveryMs < this.#untilMs || this.#acted.size < kindsMin) {
       await sleep(chaosEveryMs);
       const mayRestart = performance.now() < lastRestartMs;
       if (deck.length === 0) deck = this.#shuffled();

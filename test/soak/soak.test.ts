@@ -14,6 +14,7 @@ describe('a soak', { timeout: 110_000 }, () => {
       minutes: 0.2,
       seed: 12,
       chaosEveryMs: 1400,
+      kindsMin: 3,
       pauseMs: 60,
       print: (line) => rows.push(line),
     });
