@@ -20,7 +20,7 @@ export function readJson(text: string): Json {
   return text.includes('\\') && escapedName.test(text) ? new Reader(text).read() : value;
 }
 
-/** Reads a text that is known to be JSON. Values and names by themselves are read by the engine, which does those right. */
+/** Reads a text that is known to be JSON. Single strings with escapes are read by the engine, which does those right. */
 class Reader {
   readonly #text: string;
   #at = 0;
@@ -41,7 +41,7 @@ class Reader {
     const open = this.#text[this.#at];
     if (open === '{') return this.#object(depth);
     if (open === '[') return this.#array(depth);
-    return JSON.parse(open === '"' ? this.#string() : this.#word()) as Json;
+    return open === '"' ? this.#string() : this.#word();
   }
 
   #object(depth: number): Json {
@@ -51,7 +51,7 @@ class Reader {
       this.#at++;
       this.#space();
       if (this.#text[this.#at] === '}') break;
-      const name = JSON.parse(this.#string()) as string;
+      const name = this.#string();
       this.#space();
       this.#at++;
       const value = this.#value(depth + 1);
@@ -80,7 +80,6 @@ class Reader {
     return found;
   }
 
-  /** As it stands, with its quotes. */
   #string(): string {
     const from = this.#at;
     let at = from + 1;
@@ -92,18 +91,25 @@ class Reader {
       if (quote < at) quote = this.#text.indexOf('"', at);
     }
     this.#at = quote + 1;
-    return this.#text.slice(from, this.#at);
+    // To ask the engine for each would make a large message wait for one escaped name.
+    if (at === from + 1) return this.#text.slice(at, quote);
+    return JSON.parse(this.#text.slice(from, this.#at)) as string;
   }
 
-  /** A number, `true`, `false` or `null`, as it stands. */
-  #word(): string {
+  /** A number, `true`, `false` or `null`. */
+  #word(): Json {
     const from = this.#at;
-    while (this.#at < this.#text.length && !' \t\n\r,]}'.includes(this.#text[this.#at] ?? '')) this.#at++;
-    return this.#text.slice(from, this.#at);
+    let code = this.#text.charCodeAt(from);
+    // Past the end it is no number, and compares as false.
+    while (code > 0x20 && code !== 0x2c && code !== 0x5d && code !== 0x7d)
+      code = this.#text.charCodeAt(++this.#at);
+    const word = this.#text.slice(from, this.#at);
+    if (word === 'null') return null;
+    return word === 'true' || word === 'false' ? word === 'true' : Number(word);
   }
 
   #space(): void {
-    while (this.#at < this.#text.length && ' \t\n\r'.includes(this.#text[this.#at] ?? '')) this.#at++;
+    while (this.#text.charCodeAt(this.#at) <= 0x20) this.#at++;
   }
 }
 

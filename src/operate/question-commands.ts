@@ -1,10 +1,10 @@
+import type { Json } from '../domain/message.ts';
 import { readJson } from '../domain/read-json.ts';
 import type { AdminPlane } from './admin-plane.ts';
 import type { Args } from './args.ts';
 import { readSpan } from './duration.ts';
 import { votesAs, type Operator } from './operators.ts';
 import { Refused, type Reply } from './reply.ts';
-import type { Json } from '../domain/message.ts';
 
 /** The rule that asks says how long a yes may be good for; this is only the longest that makes sense at all. */
 const leaseMsMax = 86_400_000;

@@ -1,6 +1,6 @@
+import { isUtf8 } from 'node:buffer';
 import { readJson } from '../domain/read-json.ts';
 import type { Work } from './drive.ts';
-import { isUtf8 } from 'node:buffer';
 import { shortCharsMax, type Inspection } from './inspection.ts';
 import type { RedactRule } from './rules.ts';
 import { charset, isIn } from './runs.ts';

@@ -48,7 +48,7 @@ describe('a member name with an escape in it', () => {
     const value = fc.letrec<{ any: Json }>((tie) => ({
       any: fc.oneof(
         { maxDepth: 4 },
-        fc.constantFrom<Json>(null, true, -0.5, 1e21, 'x', '\\":', '{"a\\n":1}'),
+        fc.constantFrom<Json>(null, true, false, 0, -0.5, 1e21, 1e-7, 'x', '\\":', '{"a\\n":1}'),
         fc.array(tie('any'), { maxLength: 3 }),
         fc.uniqueArray(fc.tuple(name, tie('any')), { maxLength: 4, selector: ([it]) => it }).map(fromPairs),
       ),
@@ -82,6 +82,11 @@ function fromPairs(pairs: readonly (readonly [string, Json])[]): Json {
 }
 
 describe('a JSON text', () => {
+  it('has numbers of every form', () => {
+    const read = readJson('{"a\\n":[-0,1e400,-1E+2,12345678901234567890,0.1]}');
+    assert.deepStrictEqual(read, { 'a\n': [-0, Infinity, -100, 12345678901234567890, 0.1] });
+  });
+
   it('may name a member twice: the last counts, in the place of the first', () => {
     assert.equal(JSON.stringify(readJson('{"a\\n":1,"b":2,"a\\u000a":3}')), '{"a\\n":3,"b":2}');
   });
