@@ -1,6 +1,6 @@
 import { createHash, createHmac, hash } from 'node:crypto';
 import type { JsonText } from '../domain/message.ts';
-import { members } from '../protocol/codec.ts';
+import { member, members } from '../protocol/codec.ts';
 import type { Outside } from './outside.ts';
 
 /** The JSON text of a value → `hmac:` and 22 characters, the same for the same value as long as the key is the same. */
@@ -40,6 +40,8 @@ export function argumentDigest(key: string): ArgumentDigest {
   };
 }
 
+const argumentsPath = ['arguments'];
+
 function padded(key: string, pad: number): string {
   const codes = Array.from(
     { length: blockBytes },
@@ -50,7 +52,7 @@ function padded(key: string, pad: number): string {
 
 /** The `args` member of a record: each argument of a call by name. Begins with a comma, or is empty where there is none. */
 export function argumentsText(params: JsonText, digest: ArgumentDigest, outside: Outside): string {
-  const args = members(params).find((it) => it[0] === 'arguments')?.[1];
+  const args = member(params, argumentsPath);
   if (args?.startsWith('{') !== true) return '';
   const found = members(args);
   if (found.length === 0) return '';

@@ -37,7 +37,7 @@ export type FrontPlane = {
   readonly awaits: (ms: number) => void;
   readonly wallMs: () => number;
   /** How much may come in at once; one for all doors. */
-  readonly pressure: Pick<Pressure, 'admission' | 'connections' | 'unreadBytesMax'>;
+  readonly pressure: Pick<Pressure, 'admission' | 'connections' | 'pace' | 'unreadBytesMax'>;
   /** True while the daemon stops: nothing new is begun. */
   readonly draining: () => boolean;
   /** Where a mistake of ours is told with everything we know; the caller learns only its id. */

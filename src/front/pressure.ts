@@ -3,6 +3,7 @@ import { Admission, type TurnedAwayCounts } from './admission.ts';
 import { Connections } from './connections.ts';
 import { descriptorsFor } from './descriptors.ts';
 import { Lateness } from './lateness.ts';
+import { Pace } from './pace.ts';
 
 export type PressureParts = {
   readonly terms: OverloadTerms;
@@ -47,6 +48,7 @@ const tellEveryMs = 10_000;
 export class Pressure {
   readonly admission: Admission;
   readonly connections: Connections;
+  readonly pace = new Pace();
   readonly unreadBytesMax: number;
   readonly #parts: PressureParts;
   readonly #lateness: Lateness;

@@ -44,7 +44,8 @@ export async function receive(
       res.on('close', () => arrival.halt.call('the caller went away'));
       if (isStream(read.message)) endWithCredential(req, res, arrival, read.credentials, plane);
     } else if (plane.pollAfterMs !== undefined) answer.letGoAfter(plane.pollAfterMs, plane);
-    const outcome = await plane.handle({ ...arrival, ...read });
+    const { credentials, message, era } = read;
+    const outcome = await plane.handle({ ...arrival, credentials, message, era });
     reportFailure(outcome, arrival.id, plane);
     endUnheardOf(outcome, res, plane);
     answer.finish(outcome);

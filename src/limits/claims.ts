@@ -60,9 +60,32 @@ export function claimsOf(orders: Orders, call: Call, permit: Permit, charged: bo
 
 function claimOfRule(call: Call, { rates, rule }: Permit): Claim | undefined {
   if (rates.length === 0) return undefined;
-  const key = digest(`rule\0${call.server}\0${rule}\0${call.principal.name}\0${targetKey(call.target)}`);
+  const { server, principal, target } = call;
+  const { bounds, keepMs, keys } = ratesOf(rates, server, rule);
+  const known = target.kind === 'tool' ? keys.get(principal.name, target.name) : undefined;
+  if (known !== undefined) return { key: known, amount: 1, bounds, keepMs };
+  const key = digest(`rule\0${server}\0${rule}\0${principal.name}\0${targetKey(target)}`);
+  if (target.kind === 'tool') keys.set(principal.name, target.name, key);
+  return { key, amount: 1, bounds, keepMs };
+}
+
+/** The rates of one rule, with what need not be worked out for every call. */
+type RuleRates = Pick<Prepared, 'bounds' | 'keepMs' | 'keys'> & {
+  readonly server: string;
+  readonly rule: string;
+};
+
+/** By the list that the rule's verdict holds. */
+const ruleRates = new WeakMap<readonly Rate[], RuleRates>();
+
+function ratesOf(rates: readonly Rate[], server: string, rule: string): RuleRates {
+  const known = ruleRates.get(rates);
+  // Should two rules ever hold the same list, each still counts for itself.
+  if (known?.server === server && known.rule === rule) return known;
   const bounds = rates.map((rate) => bounded(rate, `${rate.text} per caller, rule and target`));
-  return { key, amount: 1, bounds, keepMs: longest(rates) };
+  const found = { server, rule, bounds, keepMs: longest(rates), keys: new Keys() };
+  ruleRates.set(rates, found);
+  return found;
 }
 
 /** A limit with what need not be worked out for every call. */

@@ -90,6 +90,18 @@ function refuseLookAlike(key: string): void {
     throw new Fault('BAD_MESSAGE', { detail: 'a member differs from a reserved one only in case' });
 }
 
+/** The same of all names at the top of an object text; nothing but the names is cut out. */
+function refuseLookAlikes(text: JsonText): void {
+  let at = 1;
+  while (text.charCodeAt(at) !== 0x7d) {
+    const keyEnd = skipString(text, at);
+    refuseLookAlike(nameIn(text, at, keyEnd));
+    const end = skipValue(text, keyEnd + 1);
+    if (text.charCodeAt(end) !== 0x2c) break;
+    at = end + 1;
+  }
+}
+
 /** A client's message. Throws `BAD_MESSAGE` when the envelope is not one of request, notification, response. */
 export function readMessage(text: string, bounds: Bounds): Message {
   const envelope = readEnvelope(text, bounds);
@@ -102,7 +114,7 @@ export function readMessage(text: string, bounds: Bounds): Message {
     if (params !== undefined) {
       if (params.charCodeAt(0) !== 0x7b)
         throw new Fault('BAD_MESSAGE', { detail: 'params is not an object' });
-      for (const it of members(params)) refuseLookAlike(it[0]);
+      refuseLookAlikes(params);
     }
     const name = readJson(method) as string;
     if (name.length > idCharsMax) throw new Fault('TOO_LARGE', { detail: 'method name' });
@@ -171,15 +183,31 @@ export function members(text: JsonText): [string, JsonText][] {
   let at = 1;
   while (text.charCodeAt(at) !== 0x7d) {
     const keyEnd = skipString(text, at);
-    const quoted = text.slice(at, keyEnd);
-    // Hardly any name holds an escape.
-    const key = quoted.includes('\\') ? (readJson(quoted) as string) : quoted.slice(1, -1);
     const end = skipValue(text, keyEnd + 1);
-    found.push([key, text.slice(keyEnd + 1, end) as JsonText]);
+    found.push([nameIn(text, at, keyEnd), text.slice(keyEnd + 1, end) as JsonText]);
     if (text.charCodeAt(end) !== 0x2c) break;
     at = end + 1;
   }
   return found;
+}
+
+/** What the member name means that stands in quotes from here to there. Hardly any holds an escape. */
+function nameIn(text: JsonText, from: number, to: number): string {
+  const name = text.slice(from + 1, to - 1);
+  return name.includes('\\') ? (readJson(text.slice(from, to)) as string) : name;
+}
+
+/** One member of an object text as it stands, without cutting out the others. */
+function memberOf(text: JsonText, wanted: string): JsonText | undefined {
+  let at = 1;
+  while (text.charCodeAt(at) !== 0x7d) {
+    const keyEnd = skipString(text, at);
+    const end = skipValue(text, keyEnd + 1);
+    if (nameIn(text, at, keyEnd) === wanted) return text.slice(keyEnd + 1, end) as JsonText;
+    if (text.charCodeAt(end) !== 0x2c) break;
+    at = end + 1;
+  }
+  return undefined;
 }
 
 /** The elements of an array text, each as it stands; the first so many of them. */
@@ -243,7 +271,7 @@ export function member(text: JsonText, path: readonly string[]): JsonText | unde
   let found: JsonText | undefined = text;
   for (const key of path) {
     if (found.charCodeAt(0) !== 0x7b) return undefined;
-    found = members(found).find(([name]) => name === key)?.[1];
+    found = memberOf(found, key);
     if (found === undefined) return undefined;
   }
   return found;
