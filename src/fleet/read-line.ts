@@ -7,7 +7,7 @@ import {
   elements,
   encode,
   objectOf,
-  readEnvelope,
+  readEnvelopeBytes,
   readId,
   type Bounds,
   type Envelope,
@@ -37,7 +37,7 @@ export function readLine(bytes: Buffer, bounds: Bounds): ChildLine {
   if (first === undefined || (first !== OPEN_OBJECT && first > SPACE))
     return { kind: 'garbage', why: 'not a JSON object' };
   try {
-    return judge(readEnvelope(decodeUtf8(bytes), bounds));
+    return judge(readEnvelopeBytes(bytes, bounds));
   } catch (reason) {
     return unreadable(Fault.from(reason), first === OPEN_OBJECT);
   }

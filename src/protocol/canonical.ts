@@ -21,6 +21,9 @@ for (const character of '"\\bfnrt') KEPT_ESCAPES[character.charCodeAt(0)] = 1;
 /** Where a member of the outermost object stands in the text. */
 export type Span = { readonly key: string; readonly from: number; readonly to: number };
 
+/** What is known of the text beforehand: that no control character stands anywhere in it, or nothing. */
+export type Controls = 'none' | 'perhaps';
+
 /** A text that was checked, and, when it needed no rewriting and is an object, where its members are. */
 export type Checked = { readonly text: JsonText; readonly spans: readonly Span[] | undefined };
 
@@ -30,9 +33,9 @@ export type Checked = { readonly text: JsonText; readonly spans: readonly Span[]
  * Duplicate members are refused because readers disagree on which one counts, so a later reader could see another call
  * than the one that was decided. Throws `BAD_JSON`, `TOO_DEEP` or `TOO_LARGE`.
  */
-export function check(text: string, bounds: Bounds): Checked {
+export function check(text: string, bounds: Bounds, controls: Controls = 'perhaps'): Checked {
   if (text.length > bounds.bytesMax) throw new Fault('TOO_LARGE', { detail: `${text.length} characters` });
-  return new Scanner(text, bounds.depthMax).run();
+  return new Scanner(text, bounds.depthMax, controls).run();
 }
 
 class Scanner {
@@ -47,9 +50,10 @@ class Scanner {
   #backslash = -1;
   #control = -1;
 
-  constructor(text: string, depthMax: number) {
+  constructor(text: string, depthMax: number, controls: Controls) {
     this.#text = text;
     this.#depthMax = depthMax;
+    if (controls === 'none') this.#control = Number.POSITIVE_INFINITY;
   }
 
   run(): Checked {

@@ -3,7 +3,8 @@ import { Fault } from '../domain/faults.ts';
 import { readJson } from '../domain/read-json.ts';
 import { fold } from './look-alike.ts';
 import type { Answer, Json, JsonObject, JsonText, Message, RequestId } from '../domain/message.ts';
-import { check, type Bounds } from './canonical.ts';
+import { check, type Bounds, type Checked } from './canonical.ts';
+import { hasControlByte } from './control-bytes.ts';
 
 export type { Bounds } from './canonical.ts';
 
@@ -38,7 +39,19 @@ export type Envelope = {
 
 /** Any JSON text → its envelope, in one pass. Throws as `canonical`, and `BAD_MESSAGE` when it is no JSON-RPC object. */
 export function readEnvelope(text: string, bounds: Bounds): Envelope {
-  const checked = check(text, bounds);
+  return envelopeIn(check(text, bounds));
+}
+
+/** The same of bytes; also throws like `decodeUtf8`. */
+export function readEnvelopeBytes(bytes: Buffer, bounds: Bounds): Envelope {
+  // Of a large text the bytes tell sooner than its characters that no control character is in it.
+  const controls = bytes.length >= largeBytes && !hasControlByte(bytes) ? 'none' : 'perhaps';
+  return envelopeIn(check(decodeUtf8(bytes), bounds, controls));
+}
+
+const largeBytes = 4096;
+
+function envelopeIn(checked: Checked): Envelope {
   if (checked.text.charCodeAt(0) !== 0x7b) throw new Fault('BAD_MESSAGE', { detail: 'not a JSON object' });
   const found: Found = {
     jsonrpc: undefined,

@@ -14,6 +14,7 @@ import {
   members,
   object,
   readEnvelope,
+  readEnvelopeBytes,
   readMessage,
   withMember,
   withoutMember,
@@ -247,6 +248,45 @@ describe('a message', () => {
     const untidy = readEnvelope(' {"jsonrpc":"2.0", "id":1,"result":{"\\u0061":"\\n"} }', bounds);
     assert.deepEqual(tidy, untidy);
   });
+
+  it('gives the same envelope of bytes as of text, and the same refusal, however large and whatever stands where', () => {
+    const read = (run: () => unknown): unknown => {
+      try {
+        return run();
+      } catch (reason) {
+        return reason instanceof Fault ? [reason.code, reason.detail] : reason;
+      }
+    };
+    fc.assert(
+      fc.property(
+        fc.constantFrom('a', 'é\n', '\\n', '€', 'a "b" '),
+        fc.integer({ min: 0, max: 3000 }),
+        fc.nat(),
+        fc.constantFrom(0x00, 0x09, 0x0a, 0x0d, 0x1f, 0x20, 0x7f, 0x80),
+        (piece, times, place, byte) => {
+          const bytes = Buffer.from(
+            JSON.stringify({ jsonrpc: '2.0', id: 1, result: { a: piece.repeat(times), b: [{ c: piece }] } }),
+          );
+          const whole = (of: Buffer): unknown => read(() => readEnvelope(decodeUtf8(of), bounds));
+          assert.deepEqual(
+            read(() => readEnvelopeBytes(bytes, bounds)),
+            whole(bytes),
+          );
+          bytes[place % bytes.length] = byte;
+          assert.deepEqual(
+            read(() => readEnvelopeBytes(bytes, bounds)),
+            whole(bytes),
+          );
+        },
+      ),
+    );
+    const large = Buffer.from(`{"jsonrpc":"2.0","id":1,"result":{"a":"${'x'.repeat(8192)}"}}`);
+    large[5000] = 0x01;
+    assert.deepEqual(
+      read(() => readEnvelopeBytes(large, bounds)),
+      ['BAD_JSON', 'a control character in a string at character 38'],
+    );
+  });
 });
 
 describe('taking text apart', () => {
@@ -259,6 +299,7 @@ describe('taking text apart', () => {
           const objectText = canonical(JSON.stringify(map), bounds);
           const arrayText = canonical(JSON.stringify(list), bounds);
           assert.equal(object(members(objectText)), objectText);
+          for (const [name, text] of members(objectText)) assert.equal(member(objectText, [name]), text);
           assert.equal(array(elements(arrayText)), arrayText);
         },
       ),
