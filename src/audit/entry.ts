@@ -1,7 +1,7 @@
 import type { Arrival, Call, Target } from '../domain/call.ts';
 import type { Principal, Session } from '../domain/caller.ts';
 import type { Decision } from '../domain/decision.ts';
-import type { Json } from '../domain/message.ts';
+import type { Json, Message } from '../domain/message.ts';
 import type { Upcall } from '../domain/upstream.ts';
 import { member } from '../protocol/codec.ts';
 import { decisionText, type Found, type Granted } from './decided.ts';
@@ -65,17 +65,12 @@ export function about(facts: Facts, granted: Granted | undefined, outside: Outsi
   // Until a call goes out nobody can tell whether what was found was taken out of it or is why it was refused.
   const withheld = granted === undefined && facts.found?.inward === true;
   let text = `,"id":${quote(arrival.id)}`;
-  text += call === undefined ? early(arrival, facts.principal, outside) : whoIs(call.session, outside);
-  const principal = call?.principal ?? facts.principal;
-  if (principal?.via !== undefined) text += `,"via":${outside(principal.via)}`;
-  if (arrival.userAgent !== undefined) text += `,"userAgent":${outside(arrival.userAgent)}`;
-  text += `,"remote":${outside(arrival.remote)},"server":${outside(arrival.server)}`;
-  if (facts.described.serverVersion !== undefined)
-    text += `,"serverVersion":${outside(facts.described.serverVersion)}`;
-  if (facts.described.toolDigest !== undefined) text += `,"toolDigest":${quote(facts.described.toolDigest)}`;
-  text += `,"method":${message.kind === 'reply' ? '"(reply)"' : outside(message.method)}`;
-  if (call !== undefined)
-    text += `,"target":${targetText(call.target, outside)}${resources(call, withheld ? undefined : facts.decision, outside)}`;
+  text +=
+    call === undefined
+      ? early(arrival, facts.principal, outside) + whence(facts.principal, arrival, facts.described, outside)
+      : standing(call, facts.described, outside);
+  if (call === undefined) text += `,"method":${methodText(message, outside)}`;
+  else text += resources(call, withheld ? undefined : facts.decision, outside);
   if (facts.decision !== undefined)
     text += `,"decision":${decisionText(facts.decision, facts.ordersVersion, granted, outside)}`;
   const params = message.kind === 'reply' ? message.answer.text : message.params;
@@ -87,6 +82,84 @@ export function about(facts: Facts, granted: Granted | undefined, outside: Outsi
     text += withheld ? ',"paramsOmitted":"findings"' : payload('params', params, facts.payload);
   return text;
 }
+
+/** How a message came, and to which server; begins with a comma, or is empty. */
+function whence(
+  principal: Principal | undefined,
+  { userAgent, remote, server }: Pick<Arrival, 'userAgent' | 'remote' | 'server'>,
+  { serverVersion, toolDigest }: Described,
+  outside: Outside,
+): string {
+  let text = principal?.via === undefined ? '' : `,"via":${outside(principal.via)}`;
+  if (userAgent !== undefined) text += `,"userAgent":${outside(userAgent)}`;
+  text += `,"remote":${outside(remote)},"server":${outside(server)}`;
+  if (serverVersion !== undefined) text += `,"serverVersion":${outside(serverVersion)}`;
+  return toolDigest === undefined ? text : `${text},"toolDigest":${quote(toolDigest)}`;
+}
+
+function methodText(message: Message, outside: Outside): string {
+  return message.kind === 'reply' ? '"(reply)"' : outside(message.method);
+}
+
+/** Who calls what, from where; begins with a comma. */
+function standingText(call: Call, described: Described, outside: Outside): string {
+  const { session, principal, message, target } = call;
+  const text = whoIs(session, outside) + whence(principal, call, described, outside);
+  return `${text},"method":${methodText(message, outside)},"target":${targetText(target, outside)}`;
+}
+
+/** What stood in the record before, and for which call of which moment. */
+type Standing = {
+  readonly text: string;
+  readonly knew: number;
+  readonly agreed: Session['agreed'];
+  readonly principal: Principal;
+  readonly userAgent: string | undefined;
+  readonly remote: string;
+  readonly server: string;
+  readonly serverVersion: string | undefined;
+  readonly toolDigest: string | undefined;
+  readonly method: string;
+  readonly name: string;
+};
+
+/** By session, which is with one server; of its last call. */
+const stood = new WeakMap<Session, Standing>();
+
+/** The same, and worded once for a session that calls one tool again and again: it is most of a record. */
+function standing(call: Call, described: Described, outside: Outside): string {
+  const { session, principal, userAgent, remote, server, message, target } = call;
+  const knew = outside.knows?.();
+  // A session of the modern era is gone with its call.
+  if (knew === undefined || session.era === 'modern' || target.kind !== 'tool' || message.kind === 'reply')
+    return standingText(call, described, outside);
+  const last = stood.get(session);
+  if (
+    last !== undefined &&
+    last.knew === knew &&
+    last.agreed === session.agreed &&
+    last.principal === principal &&
+    last.userAgent === userAgent &&
+    last.remote === remote &&
+    last.server === server &&
+    last.serverVersion === described.serverVersion &&
+    last.toolDigest === described.toolDigest &&
+    last.method === message.method &&
+    last.name === target.name
+  )
+    return last.text;
+  const text = standingText(call, described, outside);
+  // What held a secret is not kept.
+  if (text === standingText(call, described, unchanged)) {
+    const { agreed } = session;
+    const { serverVersion, toolDigest } = described;
+    const about = { agreed, principal, userAgent, remote, server, serverVersion, toolDigest };
+    stood.set(session, { text, knew, ...about, method: message.method, name: target.name });
+  }
+  return text;
+}
+
+const unchanged: Outside = Object.assign((text: string) => quote(text), { capped: quote, named: quote });
 
 /** A message from a server, and whether the caller was asked. */
 export function upcallEntry(

@@ -14,6 +14,8 @@ export type Outside = {
    * a name can say that its value is a secret that nobody would know by itself: `authorization`, `x-api-key`.
    */
   readonly named: (object: string) => string;
+  /** As of `OutsideParts`. */
+  readonly knows?: OutsideParts['knows'];
 };
 
 export type OutsideParts = {
@@ -60,7 +62,7 @@ export function outsideText({ redact, knows }: OutsideParts): Outside {
     return redacted;
   };
   const capped = (text: string): string => (text.length > charsMax ? cut(text, redact) : quote(text));
-  return Object.assign(one, { capped, named: redact });
+  return Object.assign(one, { capped, named: redact, knows });
 }
 
 function cut(text: string, redact: Redact): string {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
+import fc from 'fast-check';
 import type { Audit as PlaneAudit } from '../../src/call/data-plane.ts';
 import type { Arrival } from '../../src/domain/call.ts';
 import { Fault } from '../../src/domain/faults.ts';
@@ -617,5 +618,74 @@ test('a session that agreed meanwhile is recorded with its client from then on',
   assert.deepEqual(
     linesIn(dir).map((it) => it['client']),
     [undefined, undefined, { name: 'desk', version: '9' }],
+  );
+});
+
+const likely = {
+  who: [0, 1],
+  agreed: [0, 1, 2],
+  userAgent: ['agent/1', 'agent/2', 'agent/s3cret', undefined],
+  remote: ['127.0.0.1', '10.0.0.9'],
+  server: ['files', 'mail'],
+  method: ['tools/call', 'tools/odd'],
+  tool: ['read', 'write', 's3cret'],
+  version: ['1', '2', undefined],
+  digest: ['aaaa', 'bbbb', undefined],
+  isTool: [true, false],
+  isKnown: [false, true],
+} as const;
+type Like = { readonly [Name in keyof typeof likely]: (typeof likely)[Name][number] };
+const names = Object.keys(likely) as (keyof Like)[];
+
+/** Calls that differ from the one before in one thing at most. */
+const likeCalls = fc
+  .array(fc.tuple(fc.constantFrom(...names), fc.nat()), { minLength: 1, maxLength: 40 })
+  .map((changes) => {
+    let last = Object.fromEntries(names.map((name) => [name, likely[name][0]])) as unknown as Like;
+    return changes.map(([name, at]) => (last = { ...last, [name]: likely[name][at % likely[name].length] }));
+  });
+
+test('a record says what is true of its call, however alike the calls before it were', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(likeCalls, async (calls) => {
+      const records = async (remembers: boolean) => {
+        const dir = tempDir(t);
+        let [known, described] = [false, {}];
+        const it = bench(t, dir, {
+          redact: (text) => (known ? text.replaceAll('s3cret', '[gone]') : text),
+          knows: remembers ? () => (known ? 2 : 1) : undefined,
+          describe: () => described,
+        });
+        const people = [{ name: 'alice', via: 'key A' }, { name: 'bob' }] as const;
+        const clients = ['desk', 's3cret'].map((name) => ({
+          protocolVersion: '2025-11-25',
+          client: { name, version: '9' },
+          clientCapabilities: [],
+        }));
+        const session = { ...sampleSession() };
+        for (const { who, agreed, method, tool, version, digest, isTool, isKnown, ...rest } of calls) {
+          known = isKnown;
+          described = { serverVersion: version, toolDigest: digest };
+          Object.assign(session, { principal: people[who], agreed: clients[agreed] });
+          const message = { kind: 'request', id: 1, method, params: '{}' as JsonText } as const;
+          const arrival = sampleArrival({ ...rest, message });
+          const trail = it.audit.open(arrival);
+          trail.named(
+            sampleCall(
+              arrival,
+              isTool ? { kind: 'tool', name: tool } : { kind: 'resource', uri: tool },
+              session,
+            ),
+          );
+          trail.close({ kind: 'accepted' });
+        }
+        await it.audit.flush();
+        return linesIn(dir).map(({ prev: _, ...line }) => line);
+      };
+      const [plainly, remembering] = [await records(false), await records(true)];
+      assert.equal(plainly.length, calls.length + 1);
+      assert.deepEqual(remembering, plainly);
+    }),
+    { numRuns: 150 },
   );
 });
