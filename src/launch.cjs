@@ -15,9 +15,16 @@ const url = require('url');
 
 /** Types are stripped without a flag, and node:sqlite and node:crypto have what mcpd uses. */
 const needed = 24;
+/**
+ * V8 compiles a function with all its skill once it was called 3000 times. A daemon that is called now and then would take hours
+ * to come so far, and until then a call costs a third more. Newer ones than were tried might not know the flag, and say so.
+ */
+const compileSooner = '--invocation-count-for-turbofan=1000';
+const newestTried = 26;
 const root = path.join(__dirname, '..');
 
-if (parseInt(process.versions.node, 10) >= needed) {
+const major = parseInt(process.versions.node, 10);
+if (major >= needed) {
   start();
 } else {
   const runtime = path.join(root, 'node_modules', 'node', 'bin', 'node');
@@ -43,6 +50,8 @@ function start() {
   const installed = __dirname.split(path.sep).indexOf('node_modules') >= 0;
   const entry = isFile(source) && !installed ? source : path.join(root, 'dist', 'cli.js');
   delete process.env.MCPD_LAUNCHED_BY;
+  // Before any code is compiled: what V8 remembers of compiled code is good for one set of flags.
+  if (major <= newestTried) require('v8').setFlagsFromString(compileSooner);
   // Remembers compiled code with its types stripped: the next start is quicker, and 30 MB smaller without the stripper.
   // Where the folder cannot be written, nothing is remembered and all goes on.
   require('module').enableCompileCache(path.join(root, 'node_modules', '.cache', 'mcpd'));

@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -59,6 +60,11 @@ describe('the launcher', () => {
     const { status, stdout } = spawnSync(process.execPath, [copy(), 'a', 'b c']);
     assert.equal(status, 3);
     assert.match(stdout.toString(), /^source \d+ a b c\n$/);
+  });
+
+  test('gives V8 no flag that it does not know, which it would say', () => {
+    assert.match(readFileSync(launcher, 'utf8'), /setFlagsFromString/);
+    assert.equal(spawnSync(process.execPath, [copy(), 'a']).stderr.toString(), '');
   });
 
   test('runs the compiled program below node_modules, where types are not stripped', () => {
