@@ -65,12 +65,14 @@ export function about(facts: Facts, granted: Granted | undefined, outside: Outsi
   // Until a call goes out nobody can tell whether what was found was taken out of it or is why it was refused.
   const withheld = granted === undefined && facts.found?.inward === true;
   let text = `,"id":${quote(arrival.id)}`;
-  text +=
-    call === undefined
-      ? early(arrival, facts.principal, outside) + whence(facts.principal, arrival, facts.described, outside)
-      : standing(call, facts.described, outside);
-  if (call === undefined) text += `,"method":${methodText(message, outside)}`;
-  else text += resources(call, withheld ? undefined : facts.decision, outside);
+  if (call === undefined) {
+    text += early(arrival, facts.principal, outside);
+    text += whence(facts.principal, arrival, facts.described, outside);
+    text += `,"method":${methodText(message, outside)}`;
+  } else {
+    text += standing(call, facts.described, outside);
+    text += resources(call, withheld ? undefined : facts.decision, outside);
+  }
   if (facts.decision !== undefined)
     text += `,"decision":${decisionText(facts.decision, facts.ordersVersion, granted, outside)}`;
   const params = message.kind === 'reply' ? message.answer.text : message.params;
@@ -149,8 +151,9 @@ function standing(call: Call, described: Described, outside: Outside): string {
   )
     return last.text;
   const text = standingText(call, described, outside);
-  // What held a secret is not kept.
-  if (text === standingText(call, described, unchanged)) {
+  // What holds a secret is not kept, nor what was kept before it was known to be one.
+  if (text !== standingText(call, described, unchanged)) stood.delete(session);
+  else {
     const { agreed } = session;
     const { serverVersion, toolDigest } = described;
     const about = { agreed, principal, userAgent, remote, server, serverVersion, toolDigest };
