@@ -120,7 +120,7 @@ export class HttpSse {
     ticket: string | undefined,
     stay: Stay,
   ): Promise<Read | TurnedAway> {
-    const { bounds, data, draining, signIn } = this.#plane;
+    const { bounds, data, draining, pressure, signIn } = this.#plane;
     let principal: Principal | undefined;
     try {
       if (draining()) throw new Fault('DRAINING');
@@ -128,6 +128,7 @@ export class HttpSse {
       principal = data.callers.identify(credentials);
       const tooMany = stay.of(principal.name);
       if (tooMany !== undefined) return tooMany;
+      await pressure.pace.turn();
       const seat = this.#seatOf(ticket, principal, arrival.server);
       const { session } = seat;
       checkBodyHeaders(req, bounds.bytesMax);

@@ -4,7 +4,7 @@ import type { FrontPlane } from './front-plane.ts';
 import type { Known } from './sign-in.ts';
 import { sendTurnedAway } from './turned-away.ts';
 
-/** A request comes in, and is counted until everything it set going has ended. It begins when it is its turn. */
+/** A request comes in, and is counted until everything it set going has ended. */
 export async function admitted(
   req: IncomingMessage,
   res: ServerResponse,
@@ -16,8 +16,6 @@ export async function admitted(
   const stay = plane.pressure.admission.enter(req.headers['mcp-method'] !== undefined);
   if (stay.kind === 'turned away') return sendTurnedAway(req, res, stay, callId);
   try {
-    const turn = plane.pressure.pace.turn();
-    if (turn !== undefined) await turn;
     await carryOut(stay);
   } finally {
     stay.leave();

@@ -4,8 +4,10 @@ const inATurn = 64;
 /**
  * Has no more than so many requests begin in one turn of the event loop; the others begin in the next turns, in the order they
  * came. When a thousand come at once, what is on its way back, an operator's command and the timers do not wait for all of them.
- * And fewer are half done at any moment, which is less for the collector to carry from one small collection to the next. How many
- * may wait here, `Admission` bounds.
+ * And fewer are half done at any moment, which is less for the collector to carry from one small collection to the next.
+ *
+ * Only for requests that count for a caller already (`Stay.of`): one caller's burst would otherwise wait here in places that are
+ * nobody's yet, and take those of everybody. So `Admission` bounds how many wait, of all and of each.
  */
 export class Pace {
   readonly #inATurn: number;

@@ -136,6 +136,8 @@ async function readIn(
     principal = plane.data.callers.identify(credentials);
     const tooMany = stay.of(principal.name);
     if (tooMany !== undefined) return { away: tooMany, id: undefined };
+    const turn = plane.pressure.pace.turn();
+    if (turn !== undefined) await turn;
     checkBodyHeaders(req, plane.bounds.bytesMax);
     checkAccept(req, ['application/json', 'text/event-stream']);
     if (req.headers.expect !== undefined) res.writeContinue();

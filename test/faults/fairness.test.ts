@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { join } from 'node:path';
-import { Caller, noise, pressureOn, quantile, type Counts } from '../load/flood.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Caller, noise, pressureOn, quantile, type Counts, type Told } from '../load/flood.ts';
 import { projectRoot, rule, serving, TestDaemon, until } from '../support/daemon.ts';
 import { figure, isWhole, times } from '../support/faults.ts';
 import { againSays, undisturbed, type Again } from './support/stolen.ts';
@@ -14,6 +15,8 @@ const loud = `command = "$NODE"\nargs = [${JSON.stringify(join(projectRoot, 'tes
 /** Half a minute for each, in turns of five seconds, so that what else the machine does happens to both. */
 const rounds = times(1, 6);
 const turnMs = times(700, 5_000);
+/** Calls that one caller makes at once: more than begin in one turn of the event loop, and more than may be under way. */
+const burst = 100;
 
 type Times = { readonly alone: number; readonly beside: number; readonly counts: readonly Counts[] };
 
@@ -70,6 +73,37 @@ describe('D-11 noise', () => {
     figure('D-11', 'a call (p99) beside a noisy caller', `${beside.toFixed(1)} ms`);
     if (isWhole) assert.ok(beside <= 2 * alone, `${beside} ms beside noise, ${alone} ms without`);
     quiet.leave();
+    assert.equal(await daemon.end(), 0);
+    await verified(daemon, 'D-11');
+  });
+
+  it('D-11 of one caller that comes all at once takes nobody’s place but its own', async () => {
+    await using daemon = await TestDaemon.start({
+      servers: { fx: serving('answers', shared) },
+      // So many come in one turn of the event loop below that mcpd could be taken for late, where the machine is slow.
+      daemon: '[overload]\nrequests_max = 24\nper_caller_max = 12\nlag = "1m"\n[log]\nlevel = "info"\n',
+    });
+    const quiet = await Caller.open(daemon, 'fx', await daemon.addKey('quiet'), 1);
+    const loudOne = await Caller.open(daemon, 'fx', daemon.key, burst);
+    const allAtOnce = (): Promise<Told[]> =>
+      Promise.all(Array.from({ length: burst }, () => loudOne.call('slow', { ms: 5 })));
+    // All their connections are open before it counts.
+    await Promise.all([allAtOnce(), quiet.call('slow', { ms: 5 })]);
+    for (let round = 0; round < times(3, 30); round++) {
+      // What was sent to a process that stands still it finds in one turn of its event loop, in the order it was sent.
+      process.kill(daemon.pid, 'SIGSTOP');
+      const noisy = allAtOnce();
+      await sleep(50);
+      const one = quiet.call('slow', { ms: 5 });
+      await sleep(50);
+      process.kill(daemon.pid, 'SIGCONT');
+      assert.equal((await one).status, 200, `a quiet caller was sent away: ${(await one).body}`);
+      const statuses = (await noisy).map(({ status }) => status);
+      assert.ok(statuses.filter((status) => status === 200).length > 0);
+      assert.ok(statuses.filter((status) => status === 429).length > 0);
+    }
+    quiet.leave();
+    loudOne.leave();
     assert.equal(await daemon.end(), 0);
     await verified(daemon, 'D-11');
   });
