@@ -17,8 +17,11 @@ export type TurnedAwayCounts = Record<
   number
 >;
 
-/** What one caller has under way. */
-type Tally = { requests: number; streams: number; bytes: number };
+/**
+ * What is under way, of one caller or of all. `requests`: everything that was let in; a batch is as many as it sets going.
+ * `calls`: of them, those that are known to ask for something.
+ */
+type Tally = { requests: number; calls: number; streams: number; bytes: number };
 
 /** Callers that are remembered without having anything under way; beyond it, they are forgotten together. */
 const idleCallersMax = 4096;
@@ -45,9 +48,7 @@ export class Admission {
   readonly #callerBytesMax: number;
   readonly #callers = new Map<string, Tally>();
   #callersMax = idleCallersMax;
-  #requests = 0;
-  #streams = 0;
-  #bytes = 0;
+  readonly #all: Tally = nothing();
   #asides = 0;
 
   constructor(parts: AdmissionParts) {
@@ -60,15 +61,15 @@ export class Admission {
   }
 
   get requests(): number {
-    return this.#requests;
+    return this.#all.requests;
   }
 
   get streams(): number {
-    return this.#streams;
+    return this.#all.streams;
   }
 
   get bodyBytes(): number {
-    return this.#bytes;
+    return this.#all.bytes;
   }
 
   get callers(): number {
@@ -80,11 +81,11 @@ export class Admission {
    * answer that a waiting call needs, or takes one back, is let in a little beyond the cap and looked at: see `Stay.begins`.
    */
   enter(surely: boolean): Stay | TurnedAway {
-    const { isLate, terms } = this.#parts;
-    if (isLate()) return this.#away('late');
-    if (this.#requests >= terms.requestsMax + (surely ? 0 : this.#slack)) return this.#away('requests');
-    this.#requests++;
-    return new Stay(this);
+    if (this.#parts.isLate()) return this.#away('late');
+    const calls = surely ? 1 : 0;
+    if (!this.#hasRoom(1, calls)) return this.#away('requests');
+    count(this.#all, 1, calls);
+    return new Stay(this, calls);
   }
 
   /** Says yes or no to calls that wait: however full it is, they are let in, a few at once. Gives the way to leave. */
@@ -100,10 +101,10 @@ export class Admission {
     const tally = this.#tally(caller);
     if (tally.streams >= this.#parts.terms.perCallerMax) return this.#away('streams');
     tally.streams++;
-    this.#streams++;
+    this.#all.streams++;
     return once(() => {
       tally.streams--;
-      this.#streams--;
+      this.#all.streams--;
     });
   }
 
@@ -112,47 +113,66 @@ export class Admission {
     return this.#away('connections');
   }
 
-  /** For `Stay` alone. */
-  claim(caller: string): Tally | TurnedAway {
+  /** For `Stay` alone: of whom one more request is, which is a call already where `calls` is 1. */
+  claim(caller: string, calls: number): Tally | TurnedAway {
     const tally = this.#tally(caller);
-    if (tally.requests >= this.#parts.terms.perCallerMax + this.#callerSlack) return this.#away('perCaller');
-    tally.requests++;
+    if (!this.#hasRoomFor(tally, 1, calls)) return this.#away('perCaller');
+    count(tally, 1, calls);
     return tally;
   }
 
-  /** For `Stay` alone: counts `more` requests besides the one that is counted already. */
-  begin(tally: Tally, more: number): TurnedAway | undefined {
-    const { requestsMax, perCallerMax } = this.#parts.terms;
-    if (this.#requests + more > requestsMax) return this.#away('requests');
-    if (tally.requests + more > perCallerMax) return this.#away('perCaller');
-    this.#requests += more;
-    tally.requests += more;
+  /** For `Stay` alone: counts `more` requests besides the one that is counted already, and `calls` more calls. */
+  begin(tally: Tally, more: number, calls: number): TurnedAway | undefined {
+    // Who has too much of their own under way is told that, also when there is too much of everybody's.
+    if (!this.#hasRoomFor(tally, more, calls)) return this.#away('perCaller');
+    if (!this.#hasRoom(more, calls)) return this.#away('requests');
+    count(this.#all, more, calls);
+    count(tally, more, calls);
     return undefined;
   }
 
   /** For `Stay` alone. */
   hold(tally: Tally, bytes: number): TurnedAway | undefined {
-    if (this.#bytes + bytes > this.#parts.terms.bodyBytesMax) return this.#away('bodies');
+    if (this.#all.bytes + bytes > this.#parts.terms.bodyBytesMax) return this.#away('bodies');
     if (tally.bytes + bytes > this.#callerBytesMax) return this.#away('bodies', 'caller');
-    this.#bytes += bytes;
+    this.#all.bytes += bytes;
     tally.bytes += bytes;
     return undefined;
   }
 
   /** For `Stay` alone. */
-  left(tally: Tally | undefined, requests: number, bytes: number): void {
-    this.#requests -= requests;
+  left(tally: Tally | undefined, requests: number, calls: number, bytes: number): void {
+    count(this.#all, -requests, -calls);
     if (tally === undefined) return;
-    this.#bytes -= bytes;
-    tally.requests -= requests;
+    this.#all.bytes -= bytes;
+    count(tally, -requests, -calls);
     tally.bytes -= bytes;
+  }
+
+  /**
+   * Only calls are held against the caps: what is not read yet, or waits for its turn, may be an answer, and would otherwise take
+   * the places of other callers' calls.
+   */
+  #hasRoom(requests: number, calls: number): boolean {
+    const { requestsMax } = this.#parts.terms;
+    return (
+      this.#all.calls + calls <= requestsMax && this.#all.requests + requests <= requestsMax + this.#slack
+    );
+  }
+
+  /** The same of one caller. */
+  #hasRoomFor(tally: Tally, requests: number, calls: number): boolean {
+    const { perCallerMax } = this.#parts.terms;
+    return (
+      tally.calls + calls <= perCallerMax && tally.requests + requests <= perCallerMax + this.#callerSlack
+    );
   }
 
   #tally(caller: string): Tally {
     const found = this.#callers.get(caller);
     if (found !== undefined) return found;
     if (this.#callers.size >= this.#callersMax) this.#forgetIdle();
-    const fresh = { requests: 0, streams: 0, bytes: 0 };
+    const fresh = nothing();
     this.#callers.set(caller, fresh);
     return fresh;
   }
@@ -187,15 +207,18 @@ export class Stay {
   readonly #house: Admission;
   #tally: Tally | undefined;
   #requests = 1;
+  #calls: number;
   #bytes = 0;
 
-  constructor(house: Admission) {
+  /** `calls`: 1 where it is known already that it asks for something. */
+  constructor(house: Admission, calls: number) {
     this.#house = house;
+    this.#calls = calls;
   }
 
   /** It is known who sent it. Must be said before `holds` and `begins`. */
   of(caller: string): TurnedAway | undefined {
-    const claimed = this.#house.claim(caller);
+    const claimed = this.#house.claim(caller, this.#calls);
     if ('kind' in claimed) return claimed;
     this.#tally = claimed;
     return undefined;
@@ -212,19 +235,27 @@ export class Stay {
   /** It was read and sets so many requests going: none where it is an answer or a notification, which never are too many. */
   begins(requests: number): TurnedAway | undefined {
     if (this.#tally === undefined || requests === 0) return undefined;
-    const away = this.#house.begin(this.#tally, requests - 1);
-    if (away === undefined) this.#requests = requests;
+    const away = this.#house.begin(this.#tally, requests - 1, requests - this.#calls);
+    if (away === undefined) this.#requests = this.#calls = requests;
     return away;
   }
 
   /** It is over. May be called twice. */
   leave(): void {
     // It counts as one for everybody before it counts for its caller.
-    this.#house.left(this.#tally, this.#requests, this.#bytes);
+    this.#house.left(this.#tally, this.#requests, this.#calls, this.#bytes);
     this.#tally = undefined;
-    this.#requests = 0;
-    this.#bytes = 0;
+    this.#requests = this.#calls = this.#bytes = 0;
   }
+}
+
+function nothing(): Tally {
+  return { requests: 0, calls: 0, streams: 0, bytes: 0 };
+}
+
+function count(tally: Tally, requests: number, calls: number): void {
+  tally.requests += requests;
+  tally.calls += calls;
 }
 
 function slackOf(max: number): number {

@@ -81,7 +81,7 @@ describe('D-11 noise', () => {
     await using daemon = await TestDaemon.start({
       servers: { fx: serving('answers', shared) },
       // So many come in one turn of the event loop below that mcpd could be taken for late, where the machine is slow.
-      daemon: '[overload]\nrequests_max = 24\nper_caller_max = 12\nlag = "1m"\n[log]\nlevel = "info"\n',
+      daemon: '[overload]\nrequests_max = 16\nper_caller_max = 12\nlag = "1m"\n[log]\nlevel = "info"\n',
     });
     const quiet = await Caller.open(daemon, 'fx', await daemon.addKey('quiet'), 1);
     const loudOne = await Caller.open(daemon, 'fx', daemon.key, burst);
@@ -98,9 +98,8 @@ describe('D-11 noise', () => {
       await sleep(50);
       process.kill(daemon.pid, 'SIGCONT');
       assert.equal((await one).status, 200, `a quiet caller was sent away: ${(await one).body}`);
-      const statuses = (await noisy).map(({ status }) => status);
-      assert.ok(statuses.filter((status) => status === 200).length > 0);
-      assert.ok(statuses.filter((status) => status === 429).length > 0);
+      // Whoever has too much of their own under way is told so, and not that everybody has.
+      assert.deepEqual([...new Set((await noisy).map(({ status }) => status))].sort(), [200, 429]);
     }
     quiet.leave();
     loudOne.leave();

@@ -57,6 +57,44 @@ describe('who may come in', () => {
     assert.equal(it.enter(true).kind, 'turned away');
   });
 
+  it('is the call of another, however much of one caller is let in and not read yet', () => {
+    // Together with what is let in beyond its share, one caller has more than there is for all.
+    const it = house({ perCallerMax: 12 });
+    const unread = Array.from({ length: 12 + 8 }, () => it.enter(false));
+    for (const stay of unread) assert.equal(stay.kind === 'stay' && stay.of('greedy'), undefined);
+    const late = it.enter(false);
+    assert.equal(late.kind === 'stay' && late.of('greedy')?.who, 'caller');
+    if (late.kind === 'stay') late.leave();
+    // The one says before its body that it asks for something, the other does not.
+    const modern = it.enter(true);
+    assert.ok(modern.kind === 'stay');
+    assert.equal(modern.of('modest') ?? modern.begins(1), undefined);
+    stays(it, 1, () => 'modest');
+    const begun = unread.map((stay) => (stay.kind === 'stay' ? (stay.begins(1)?.who ?? 'begun') : ''));
+    assert.deepEqual(begun, [...Array<string>(12).fill('begun'), ...Array<string>(8).fill('caller')]);
+  });
+
+  it('is one caller with its share, also of what says before its body that it asks for something', () => {
+    const it = house();
+    for (let at = 0; at < 8; at++) {
+      const stay = it.enter(true);
+      assert.equal(stay.kind === 'stay' && stay.of('greedy'), undefined);
+    }
+    const ninth = it.enter(true);
+    assert.ok(ninth.kind === 'stay');
+    assert.equal(ninth.of('greedy')?.who, 'caller');
+    ninth.leave();
+    assert.equal(call(it, 'greedy'), 'caller');
+    stays(it, 8, () => 'modest');
+  });
+
+  it('is told of its own share first, also when there is too much of everybody’s', () => {
+    const it = house();
+    stays(it, 16, (at) => (at < 8 ? 'one' : 'other'));
+    assert.equal(call(it, 'one'), 'caller');
+    assert.equal(call(it, 'third'), 'everybody');
+  });
+
   it('is a batch whole or not at all, and it counts as what it sets going', () => {
     const it = house();
     const batch = call(it, 'a', 6);
@@ -129,33 +167,43 @@ describe('who is turned away', () => {
     assert.deepEqual(told, [1000, 2998]);
   });
 
-  it('leaves nothing behind', () => {
+  it('leaves nothing behind, and what is let in never is more than there is room for', () => {
+    const visit = fc.record({
+      caller: fc.nat(5),
+      surely: fc.boolean(),
+      requests: fc.nat(5),
+      isRead: fc.boolean(),
+      bytes: fc.nat(400),
+      leaves: fc.nat(3),
+    });
     fc.assert(
-      fc.property(
-        fc.array(
-          fc.record({ caller: fc.nat(5), requests: fc.nat(5), bytes: fc.nat(400), leaves: fc.nat(3) }),
-        ),
-        (visits) => {
-          const it = house();
-          const under: Stay[] = [];
-          for (const { caller, requests, bytes, leaves } of visits) {
-            const stay = it.enter(false);
-            if (stay.kind === 'stay') {
-              const away = stay.of(`c${caller}`) ?? stay.holds(bytes) ?? stay.begins(requests);
-              if (away === undefined) under.push(stay);
-              else stay.leave();
-            }
-            assert.ok(it.requests <= 16 + 8, 'requests');
-            assert.ok(it.bodyBytes <= 1000, 'bytes');
-            for (const gone of under.splice(0, leaves)) {
-              gone.leave();
-              gone.leave();
-            }
+      fc.property(fc.array(visit), (visits) => {
+        const it = house();
+        const under: { stay: Stay; caller: number; calls: number }[] = [];
+        const callsOf = (of: (caller: number) => boolean) =>
+          under.reduce((sum, { caller, calls }) => sum + (of(caller) ? calls : 0), 0);
+        for (const { caller, surely, requests, isRead, bytes, leaves } of visits) {
+          const stay = it.enter(surely);
+          if (stay.kind === 'stay') {
+            const away =
+              stay.of(`c${caller}`) ?? stay.holds(bytes) ?? (isRead ? stay.begins(requests) : undefined);
+            if (away === undefined) under.push({ stay, caller, calls: isRead ? requests : 0 });
+            else stay.leave();
           }
-          for (const stay of under) stay.leave();
-          assert.deepEqual([it.requests, it.bodyBytes], [0, 0]);
-        },
-      ),
+          assert.ok(it.requests <= 16 + 8, 'requests');
+          assert.ok(callsOf(() => true) <= 16, 'calls');
+          assert.ok(callsOf((it) => it === caller) <= 8, 'calls of one');
+          assert.ok(it.bodyBytes <= 1000, 'bytes');
+          for (const { stay: gone } of under.splice(0, leaves)) {
+            gone.leave();
+            gone.leave();
+          }
+        }
+        for (const { stay } of under) stay.leave();
+        assert.deepEqual([it.requests, it.bodyBytes], [0, 0]);
+        // Every place is free again, of all and of each.
+        stays(it, 16, (at) => `c${at % 6}`);
+      }),
     );
   });
 
