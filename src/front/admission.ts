@@ -22,6 +22,8 @@ export type TurnedAwayCounts = Record<
  * `calls`: of them, those that are known to ask for something.
  */
 type Tally = { requests: number; calls: number; streams: number; bytes: number };
+/** The most of them at once. */
+type Cap = Readonly<Pick<Tally, 'requests' | 'calls'>>;
 
 /** Callers that are remembered without having anything under way; beyond it, they are forgotten together. */
 const idleCallersMax = 4096;
@@ -42,9 +44,8 @@ export class Admission {
     connections: 0,
   };
   readonly #parts: AdmissionParts;
-  /** Beyond the caps: for messages that are read before it is known whether they ask for anything. */
-  readonly #slack: number;
-  readonly #callerSlack: number;
+  readonly #cap: Cap;
+  readonly #callerCap: Cap;
   readonly #callerBytesMax: number;
   readonly #callers = new Map<string, Tally>();
   #callersMax = idleCallersMax;
@@ -54,8 +55,8 @@ export class Admission {
   constructor(parts: AdmissionParts) {
     this.#parts = parts;
     const { requestsMax, perCallerMax, bodyBytesMax } = parts.terms;
-    this.#slack = slackOf(requestsMax);
-    this.#callerSlack = slackOf(perCallerMax);
+    this.#cap = capOf(requestsMax);
+    this.#callerCap = capOf(perCallerMax);
     // One caller's half: who fills it leaves the other half to everybody else.
     this.#callerBytesMax = Math.ceil(bodyBytesMax / 2);
   }
@@ -83,7 +84,7 @@ export class Admission {
   enter(surely: boolean): Stay | TurnedAway {
     if (this.#parts.isLate()) return this.#away('late');
     const calls = surely ? 1 : 0;
-    if (!this.#hasRoom(1, calls)) return this.#away('requests');
+    if (!hasRoom(this.#all, this.#cap, 1, calls)) return this.#away('requests');
     count(this.#all, 1, calls);
     return new Stay(this, calls);
   }
@@ -116,7 +117,7 @@ export class Admission {
   /** For `Stay` alone: of whom one more request is, which is a call already where `calls` is 1. */
   claim(caller: string, calls: number): Tally | TurnedAway {
     const tally = this.#tally(caller);
-    if (!this.#hasRoomFor(tally, 1, calls)) return this.#away('perCaller');
+    if (!hasRoom(tally, this.#callerCap, 1, calls)) return this.#away('perCaller');
     count(tally, 1, calls);
     return tally;
   }
@@ -124,8 +125,8 @@ export class Admission {
   /** For `Stay` alone: counts `more` requests besides the one that is counted already, and `calls` more calls. */
   begin(tally: Tally, more: number, calls: number): TurnedAway | undefined {
     // Who has too much of their own under way is told that, also when there is too much of everybody's.
-    if (!this.#hasRoomFor(tally, more, calls)) return this.#away('perCaller');
-    if (!this.#hasRoom(more, calls)) return this.#away('requests');
+    if (!hasRoom(tally, this.#callerCap, more, calls)) return this.#away('perCaller');
+    if (!hasRoom(this.#all, this.#cap, more, calls)) return this.#away('requests');
     count(this.#all, more, calls);
     count(tally, more, calls);
     return undefined;
@@ -147,25 +148,6 @@ export class Admission {
     this.#all.bytes -= bytes;
     count(tally, -requests, -calls);
     tally.bytes -= bytes;
-  }
-
-  /**
-   * Only calls are held against the caps: what is not read yet, or waits for its turn, may be an answer, and would otherwise take
-   * the places of other callers' calls.
-   */
-  #hasRoom(requests: number, calls: number): boolean {
-    const { requestsMax } = this.#parts.terms;
-    return (
-      this.#all.calls + calls <= requestsMax && this.#all.requests + requests <= requestsMax + this.#slack
-    );
-  }
-
-  /** The same of one caller. */
-  #hasRoomFor(tally: Tally, requests: number, calls: number): boolean {
-    const { perCallerMax } = this.#parts.terms;
-    return (
-      tally.calls + calls <= perCallerMax && tally.requests + requests <= perCallerMax + this.#callerSlack
-    );
   }
 
   #tally(caller: string): Tally {
@@ -258,8 +240,17 @@ function count(tally: Tally, requests: number, calls: number): void {
   tally.calls += calls;
 }
 
-function slackOf(max: number): number {
-  return Math.max(8, Math.ceil(max / 8));
+/** More requests than calls: some are read before it is known whether they ask for anything. */
+function capOf(calls: number): Cap {
+  return { calls, requests: calls + Math.max(8, Math.ceil(calls / 8)) };
+}
+
+/**
+ * What is not read yet, or waits for its turn, may be an answer: held against the cap of calls, it would take the places of other
+ * callers' calls.
+ */
+function hasRoom(tally: Tally, cap: Cap, requests: number, calls: number): boolean {
+  return tally.calls + calls <= cap.calls && tally.requests + requests <= cap.requests;
 }
 
 function once(leave: () => void): () => void {

@@ -80,7 +80,7 @@ describe('D-11 noise', () => {
   it('D-11 of one caller that comes all at once takes nobody’s place but its own', async () => {
     await using daemon = await TestDaemon.start({
       servers: { fx: serving('answers', shared) },
-      // So many come in one turn of the event loop below that mcpd could be taken for late, where the machine is slow.
+      // It is made to stand still below, and is not to be taken for late because of that.
       daemon: '[overload]\nrequests_max = 16\nper_caller_max = 12\nlag = "1m"\n[log]\nlevel = "info"\n',
     });
     const quiet = await Caller.open(daemon, 'fx', await daemon.addKey('quiet'), 1);
